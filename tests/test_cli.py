@@ -70,6 +70,25 @@ def test_a_disk_that_is_full_has_one_finding_whatever_was_written(error: Excepti
     )
 
 
+@pytest.mark.parametrize(
+    ("error", "place"),
+    [
+        (OSError(errno.EROFS, "Read-only file system", "/mine/x"), "/mine/x"),
+        (RuntimeError("I/O error: (os error 30)"), "The place that is written to"),
+    ],
+)
+def test_a_disk_that_is_read_only_has_one_finding_whatever_was_written(
+    error: Exception, place: str
+) -> None:
+    found = facts_of(error)
+    stopped = Journal().stop(found) if found else None
+    assert stopped and stopped.status == 4
+    (finding,) = stopped.findings
+    assert finding.code == "S009" and "--output_dir" not in finding.fix.en
+    told = f"{place} cannot be written to: the file system is read-only (EROFS)."
+    assert finding.what.en == told
+
+
 # --- words in -----------------------------------------------------------------------------------
 
 

@@ -22,7 +22,8 @@ from suretune.cli.watch import Watch
 from suretune.config import Resolved, options
 from suretune.data.base import Base
 from suretune.deploy.model_host import SPARE_RANKS, open_house
-from suretune.events import Answered, Event, Planned, Staged, Updated
+from suretune.events import Answered, Event, Planned, Resumed, Staged, Updated
+from suretune.facts import SetupFacts
 from suretune.model import generate
 from suretune.model.fp8 import Fp8
 from suretune.model.recompute import Keep
@@ -210,6 +211,33 @@ def test_while_the_base_answers_a_line_comes_every_thirty_seconds_at_most(
     assert told[0] == told[1], "with --json, which counts nothing, the stage alone"
     figures = [re.findall(r"[\d,]+", line) for line in told[2:]]
     assert figures == [["290", "1,000"], ["590", "1,000"], ["890"]]
+
+
+@pytest.mark.parametrize(
+    ("lang", "step", "line"),
+    [
+        ("en", 4, "· goes on from update 4"),
+        ("zh", 4, "· 从第 4 次更新之后继续"),
+        ("en", 0, "· no whole checkpoint is there: training begins anew"),
+        ("zh", 0, "· 没有完好的检查点，从头开始训练"),
+    ],
+)
+def test_what_a_resume_passes_over_and_from_where_it_goes_on_is_shown(
+    lang: str, step: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words.choose(lang)
+    journal = Journal()
+    journal.join(Watch(16, 1, bar=False))
+    try:
+        facts = SetupFacts("checkpoint-damaged", "step-000008", "gone", "suretune resume r")
+        (finding,) = journal.look(facts, stops=False)
+        journal.on(Resumed(step))
+    finally:
+        words.choose(None)
+    told = capsys.readouterr().err.splitlines()
+    head = "checkpoint-damaged  note" if lang == "en" else "检查点已损坏  提示"
+    assert told[0] == f"· S015 {head}  step-000008" and not finding.stops
+    assert told[-1] == line
 
 
 def test_every_answer_is_counted_once_when_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:

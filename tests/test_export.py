@@ -4,6 +4,7 @@ written where the target has no place for it. What needs llama.cpp is skipped wi
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -42,12 +43,14 @@ from suretune.export.merged import unmergeable, with_old_names, write_merged
 from suretune.export.turns import rendered, turns_of
 from suretune.export.whole import whole
 from suretune.facts import SetupFacts
+from suretune.guards import judge
 from suretune.model.generate import spoken
 from suretune.model.load import load_base
 from suretune.options import Config
 from suretune.pocket import MODEL
 from suretune.record.journal import Journal, Stopped
 from suretune.record.meant import Meant
+from suretune.refusal import Refusal
 from suretune.typed import vllm_rank
 from suretune.types import Message, Text
 
@@ -364,6 +367,23 @@ def test_a_name_that_is_taken_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError), whole(tmp_path / "out"):
         pass
     assert (tmp_path / "out" / "mine").read_text() == "x"
+
+
+@pytest.mark.parametrize("out", ["out", "deeper/out"])
+def test_where_no_folder_can_be_made_an_export_is_refused(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    final = tmp_path / out
+    with pytest.raises(Refusal) as refused, whole(final):
+        pass
+    (finding,) = judge(refused.value.facts)
+    told = f"{final.parent} cannot be written to: the file system is read-only (EROFS)."
+    assert finding.code == "S009" and finding.what.en == told
+    assert finding.fix.en == "Name a place that you may write to with `--out`."
 
 
 # --- GGUF -----------------------------------------------------------------------------------------

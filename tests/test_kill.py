@@ -46,6 +46,7 @@ from test_guards import PROOF
 
 KILLS = 20  # the long form of `make chaos` has 500
 UPDATES = 6
+RESUMED = ".resumed"  # beside the run: what its process knew of the one before
 
 
 class Silence:
@@ -83,7 +84,8 @@ def child(asked: Resolved, run: Path, resume: bool) -> None:
     else:
         checked = check(asked.with_values("flag", output_dir=str(run)), journal)
         run = make_run(checked.resolved, journal)
-    train_only(checked, run, journal, Silence(), resume=resume)
+    trained = train_only(checked, run, journal, Silence(), resume=resume)
+    rundir.write_json(run.with_suffix(RESUMED), {"after": trained.job.resumed})
 
 
 def forked(
@@ -337,6 +339,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(
     assert same(weights(run), weights(undisturbed[0]))
     findings = list(rundir.read_jsonl(run / "findings.jsonl"))
     assert any(f["code"] == "S015" for f in findings)
+    told = [rundir.recorded(each.with_suffix(RESUMED), "after") for each in (undisturbed[0], run)]
+    assert told == [None, UPDATES - 1]
 
 
 def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
@@ -351,6 +355,21 @@ def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
     write_rows(file, rows)
     done = within("resume", run, "--json")
     assert done.returncode == 4 and "S013" in codes(done)
+    for line, what in (
+        ('{"instruction": ', f"{file}:25:17 (D005 broken-json)"),
+        ('{"question": "Hi", "answer": "Hello."}', "--dataset (D007 mixed-shapes)"),
+    ):
+        write_rows(file, rows)
+        with file.open("a") as more:
+            more.write(line + "\n")
+        with pytest.raises(Stopped) as stopped:
+            reopen(run, Journal())
+        (finding,) = stopped.value.findings
+        assert finding.code == "S013"
+        assert finding.what.en.endswith(f" this has changed: rows, {what}.")
+    file.unlink()
+    with pytest.raises(Stopped, match="D001"):
+        reopen(run, Journal())
 
 
 def test_what_changed_of_the_questions_is_named(tmp_path: Path) -> None:

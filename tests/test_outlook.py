@@ -20,7 +20,7 @@ from suretune.data.weights import language_models, unquantised, wrong_weights
 from suretune.facts import SetupFacts
 from suretune.model.lora import linear_names
 from suretune.pocket import MODEL
-from suretune.preflight import outlook
+from suretune.preflight import machine, outlook
 
 GOOD = [{"query": f"Sort {n} 1 2", "response": f"1 2 {n}"} for n in range(12)]
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 988097824\n"
@@ -200,6 +200,26 @@ def test_check_refuses_what_sft_refuses(
         for finding in findings:
             assert all(finding[part]["en"] and finding[part]["zh"] for part in ("what", "fix"))
     assert {str(path) for path in tmp_path.rglob("*")} == before  # nothing was left behind
+
+
+@pytest.mark.parametrize("more", [(), ("--train_type", "full")])
+def test_check_refuses_a_disk_that_is_too_small_for_the_run(
+    more: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """By what it needs at least: one byte less is refused, and nothing is left behind."""
+    rows = write_rows(tmp_path / "r.jsonl", GOOD)
+    free = [0]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free[0]))
+    given: Words = [*POCKET, *more, "--output_dir", tmp_path / "new" / "run"]
+    for verb in ("check", "sft"):
+        status, codes, (finding,) = stopped(capsys, verb, rows, given)
+        assert (status, codes) == (4, {"S016"}) and finding["where"] == str(given[-1])
+    free[0] = round((float(finding["what"]["en"].split()[-3]) + 0.01) * machine.MIB)
+    assert stopped(capsys, "check", rows, given)[:2] == (0, set())
+    free[0] -= round(0.02 * machine.MIB)
+    assert stopped(capsys, "check", rows, given)[:2] == (4, {"S016"})
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("make", [base, in_shards], ids=["whole", "shards"])

@@ -360,7 +360,10 @@ FULL_DISK = (
     "import shutil; shutil.disk_usage = lambda path: type('U', (), {'total': 9, 'free': 4096})()"
 )
 A_GPU = "import suretune.preflight.outlook as outlook; outlook.sees_cuda = lambda: True"
-SIX_GIB = "import resource; resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))"
+SIX_GIB = (  # of memory; the disk has room
+    "import resource; resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))\n"
+    "import shutil; shutil.disk_usage = lambda path: type('U', (), {'free': 1 << 60})()"
+)
 DEAD_PROOF = (
     "import sys\nif 'suretune.verify.fresh' in sys.orig_argv: sys.exit('libcudart.so: gone')"
 )

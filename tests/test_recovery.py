@@ -308,9 +308,15 @@ def test_a_full_or_lost_disk_is_told_where_nothing_can_be_written(tmp_path: Path
     assert disk_stop(FileNotFoundError(2, "No such file"), run, journal) is None, "not the folder"
     full = disk_stop(OSError(28, "No space left on device"), run, journal)
     assert isinstance(full, Stopped) and [f.code for f in full.findings] == ["S016"]
+    assert "--output_dir" in full.findings[0].fix.en, "nothing is there to go on with"
+    (run / "run.json").write_text("{}")
+    for number, fix in ((28, "Make room there, then"), (30, "Once that is mended")):
+        amid = disk_stop(OSError(number, os.strerror(number)), run, journal)
+        assert isinstance(amid, Stopped)
+        assert amid.findings[0].fix.en == f"{fix}: `suretune resume {run}`"
     locked = disk_stop(OSError(30, "Read-only file system"), run, journal)
     assert isinstance(locked, Stopped) and [f.code for f in locked.findings] == ["S009"]
-    assert journal.run == run and len(lines(run / "findings.jsonl")) == 2
+    assert journal.run == run and len(lines(run / "findings.jsonl")) == 4
     shutil.rmtree(run)
     lost = disk_stop(FileNotFoundError(2, "No such file"), run, journal)
     assert isinstance(lost, Stopped) and lost.status == 4 and journal.run is None

@@ -18,6 +18,7 @@ from suretune import report_words, words
 from suretune.phrases import percent, printable, wilson
 from suretune.retention import Cell, RetentionFacts, Spread
 from suretune.verify import curves
+from suretune.verify.blocks import Facts, Piece
 from suretune.verify.report import html, markdown, sections
 
 HOSTILE = (
@@ -263,6 +264,27 @@ def test_hostile_text_stays_text() -> None:
     for row in markdown(hostile(a_report())).splitlines():
         if not row.startswith("    "):  # a command is an indented block, where all is literal
             assert "<script" not in row and "<img" not in row and "[a](" not in row
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "counted"),
+    [
+        (None, "whole run", None),
+        (0, "since it was resumed", "since the run was begun anew"),
+        (4, "since it was resumed", "since the run was resumed after update 4"),
+    ],
+)
+def test_time_of_a_resumed_run_is_not_called_that_of_the_whole(
+    done: int | None, total: str, counted: str | None
+) -> None:
+    words.choose("en")
+    report = a_report() | {"resumed": done}
+    assert report_words.figures(report)[-1] == (total, "28 s")
+    (cost,) = [section for section in sections(report) if section.name == "cost"]
+    (facts,) = cost.blocks
+    assert isinstance(facts, Facts)
+    told = {name: piece.text for name, (piece, *_) in facts.rows if isinstance(piece, Piece)}
+    assert told.get("counted") == counted and told[total] == "28 s"
 
 
 def test_lone_surrogates_can_be_written() -> None:

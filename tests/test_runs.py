@@ -21,14 +21,19 @@ from safetensors.torch import save_file
 from conftest import PLAIN, WARM, as_json, codes, suretune, within, write_rows
 from suretune import rundir, typed, words
 from suretune.cli import VERBS, main, make_parser, out
+from suretune.cli.job import say_where
+from suretune.cli.parse import Command
+from suretune.cli.verbs.report import verdict_of
 from suretune.config import Resolved
 from suretune.preflight.flags import resuming_flags
 from suretune.record.journal import Journal, Stopped
+from suretune.record.lock import LOCK, only_writer
 from suretune.record.meant import Meant, meant, run_meant, way_back
-from suretune.record.sealed import WITHOUT_WHICH, read_seal
+from suretune.record.sealed import WITHOUT_WHICH, read_seal, sealed_names
+from suretune.record.whatitis import no_checkpoint
 from suretune.run.folder import write_config
 from suretune.run.onward import next_commands, where_it_is
-from suretune.run.resume import go_on_in
+from suretune.run.resume import go_on_in, reopen
 
 
 def a_run(folder: Path, *steps: int, sealed: bool = False) -> Path:
@@ -99,6 +104,102 @@ def test_a_folder_of_runs_means_its_only_one_and_says_so(tmp_path: Path) -> None
     found = meant(str(tmp_path / "out"), Journal())
     assert found.run == run and found.chosen and str(run) in found.chosen.en
     assert str(run) in found.chosen.zh
+
+
+def test_a_run_on_which_another_process_works_is_no_interrupted_one(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "live")
+    rundir.write_json(run / "plan.json", {"schedule": {"total": 30}})
+    rundir.write_jsonl(run / "steps.jsonl", [{"step": step} for step in range(1, 7)])
+    lock = run / LOCK
+
+    def asked() -> list[Any]:
+        return [
+            stopped_by(lambda: verdict_of(run, Command(VERBS[0], Resolved.default()), Journal())),
+            stopped_by(lambda: read_seal(run, Journal())),
+        ]
+
+    def goes_on() -> None:
+        with only_writer(lock, Journal()):
+            pass
+
+    with only_writer(lock, Journal()):
+        report, verify = asked()
+        others = [stopped_by(call) for call in (lambda: reopen(run, Journal()), goes_on)]
+    at_work = (
+        f"Another suretune works on the run {run} now (update 6 of 30); it has no verdict yet."
+    )
+    assert report.what.en == at_work and report.fix.en.startswith("Wait until that has ended. ")
+    assert verify.fix.en == f"{at_work} Wait until that has ended."
+    for other in others:
+        assert other.what.en == f"{run} cannot be written to: another suretune writes here."
+        assert other.fix.en == "Wait until the other one has ended, then type the command again."
+    gone = stopped_by(lambda: only_writer(run / "gone" / LOCK, Journal()).__enter__())
+    assert gone.fix.en.startswith("Let it be written to, or copy the whole folder")
+    goes_on()
+    report, verify = asked()
+    interrupted = f"The run {run} was interrupted after update 6 of 30; it has no verdict yet."
+    assert report.what.en == interrupted
+    assert (
+        f"`suretune resume {run}`" in report.fix.en and f"`suretune resume {run}`" in verify.fix.en
+    )
+
+
+def test_beside_a_run_that_is_still_made_nobody_is_sent_to_resume_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = a_run(tmp_path / "live")
+    second = rundir.new_run(str(run))
+    with only_writer(run / LOCK, Journal()):
+        say_where(second, str(run))
+    say_where(second, str(run))
+    at_work, interrupted = capsys.readouterr().err.split("This run is")[:2]
+    assert at_work == f"Another suretune works on the run {run} now. "
+    assert f"to go on with it: suretune resume {run}" in interrupted
+
+
+def test_a_sealed_run_that_lost_its_report_is_damaged_and_not_interrupted(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "sealed")
+    for name in (*WITHOUT_WHICH, "report.json"):
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).write_text("{}")
+    digests = rundir.digests(run, sealed_names(run))
+    rundir.write_json(run / rundir.SEAL, {"verdict": "sealed", "files": digests})
+    assert read_seal(run, Journal())["files"] == digests
+    (run / "report.json").unlink()
+    for call in (
+        lambda: verdict_of(run, Command(VERBS[0], Resolved.default()), Journal()),
+        lambda: read_seal(run, Journal()),
+    ):
+        finding = stopped_by(call)
+        seal = run / rundir.SEAL
+        assert finding.code == "S015"
+        assert finding.what.en == f"{seal} is not as it was written: report.json: is gone."
+    there = no_checkpoint(run, None)
+    assert there.hint and there.hint.en == f"The run {run} was sealed, and has lost files since."
+    assert there.spare == f"suretune verify {run}"
+
+
+ALONE = "is what a run of suretune made, without the run"
+
+
+@pytest.mark.parametrize(
+    ("files", "whose"),
+    [
+        (("adapter_config.json",), "is an adapter of another tool, not a run"),
+        (("adapter_config.json", "suretune.json"), ALONE),
+        (("config.json", "suretune.json"), ALONE),
+    ],
+)
+def test_an_adapter_alone_is_called_whose_it_is(
+    files: tuple[str, ...], whose: str, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for name in files:
+        (alone / name).write_text("{}")
+    finding = stopped_by(lambda: run_meant(str(alone), Journal()))
+    assert finding.what.en == f"{alone} {whose}: it has no record to look at."
+    assert finding.fix.en.startswith(f"Type `suretune infer --adapters {alone}`. ")
 
 
 def test_of_several_runs_one_has_to_be_named(tmp_path: Path) -> None:

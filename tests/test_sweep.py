@@ -127,6 +127,24 @@ def test_without_optuna_the_installation_is_named(
     assert finding["code"] == "S030" and "pip install 'suretune[sweep]'" in finding["fix"]["en"]
 
 
+def test_a_study_that_cannot_lie_there_is_told_with_its_own_flag(
+    tmp_path: Path, identity_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "there"
+    there.write_text("no database, but long enough to be taken for one" * 100)
+    typed = ["sweep", "--model", "pocket", "--dataset", str(identity_file), "--search",
+             "lora_rank=4,8", "--output_dir", str(tmp_path / "out"), "--json"]  # fmt: skip
+    for study, why in (
+        (there, "it is no SQLite file (`(sqlite3.DatabaseError) file is not a database`)"),
+        (there / "x.db", "already there (EEXIST)"),
+    ):
+        assert main([*typed, "--study", str(study)]) == 4
+        (finding,) = json.loads(capsys.readouterr().out)["findings"]
+        assert finding["what"]["en"] == f"{study} cannot be written to: {why}."
+        assert finding["fix"]["en"] == "Name a place that you may write to with `--study`."
+    words.choose(None)
+
+
 def test_a_setting_becomes_the_flags_that_ask_for_it(tmp_path: Path) -> None:
     file = tmp_path / "asked.yaml"
     file.write_text("model: pocket\ntarget_modules: [q_proj, v_proj]\nrepeat: true\n", "utf-8")

@@ -100,6 +100,12 @@ SPOKEN = (
         r"out of memory|[Cc]an't allocate|ALLOC_FAILED|MemoryError",
         Text("out of memory", "显存或内存不足"),
     ),
+    (r"unable to open database", Text("the database cannot be opened", "打不开这个数据库文件")),
+    (
+        r"file is not a database|image is malformed",
+        Text("it is no SQLite file", "不是 SQLite 文件"),
+    ),
+    (r"readonly database", SYSTEM[errno.EACCES]),
     (r"No space left", SYSTEM[errno.ENOSPC]),
     (
         r"unexpected end of data|Unterminated|EOF while parsing|input is zero-length|"

@@ -146,7 +146,27 @@ def figures(report: Report) -> tuple[tuple[str, str], ...]:
             if dose(report)
             else ()
         ),
-        (words("whole run", "全程用时"), duration(part(report, "seconds", "total"))),
+        (in_all(report), duration(part(report, "seconds", "total"))),
+    )
+
+
+def in_all(report: Report) -> str:
+    """What the seconds of the last process are: of a run that was resumed, not of all of it."""
+    if is_number(report.get("resumed")):
+        return words("since it was resumed", "继续以来用时")
+    return words("whole run", "全程用时")
+
+
+def counted_since(report: Report) -> str:
+    """From when the seconds count, where an earlier process has begun the run; else empty."""
+    done = report.get("resumed")
+    if not is_number(done):
+        return ""
+    if not done:
+        return words("since the run was begun anew", "从重新开始时算起")
+    return words(
+        f"since the run was resumed after update {done}",
+        f"从第 {done} 次更新之后继续时算起",
     )
 
 

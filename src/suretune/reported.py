@@ -171,7 +171,8 @@ class Report:
     dose: Line | None = None
     run: str
     created: str
-    seconds: Mapping[str, float] | None = None  # by stage, and in all
+    seconds: Mapping[str, float] | None = None  # by stage, and in all, of the last process
+    resumed: int | None = None  # updates that were made when that went on with the run
     model: Base | None = None
     adapter: Adapter | None = None
     data: Data

@@ -10,6 +10,7 @@ from pathlib import Path
 from suretune.config import Resolved
 from suretune.preflight import check as checking
 from suretune.preflight.check import Checked
+from suretune.preflight.forecast import no_room
 from suretune.preflight.machine import packages
 from suretune.preflight.outlook import not_writable
 from suretune.record.journal import Journal
@@ -22,7 +23,10 @@ def look(resolved: Resolved, journal: Journal) -> Checked:
     journal.look_at_all(packages())
     if (wrong := not_writable(resolved.config.run.output_dir)) is not None:
         journal.look(wrong)
-    return checking.check(resolved, journal)
+    checked = checking.check(resolved, journal)
+    if (full := no_room(checked)) is not None:
+        raise journal.stop(full)
+    return checked
 
 
 def follow_if_told() -> None:

@@ -130,6 +130,7 @@ def _page_file(given: Sequence[Sequence[str]], journal: Journal) -> tuple[Path |
             "output-not-writable",
             str(path),
             found=in_words(error),
+            spare="--html",
         )
         raise journal.stop(facts) from error
     return path, runs
@@ -143,6 +144,7 @@ def _write(path: Path, text: str, journal: Journal) -> None:
             "output-not-writable",
             str(path),
             found=in_words(error),
+            spare="--html",
         )
         raise journal.stop(facts) from error
 

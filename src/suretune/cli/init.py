@@ -62,6 +62,7 @@ def write_identity(command: Command, journal: Journal) -> int:
             "output-not-writable",
             folder,
             found=in_words(error),
+            spare="--output_dir",
         )
         raise journal.stop(facts) from error
     if command.json:

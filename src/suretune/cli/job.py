@@ -13,6 +13,7 @@ from suretune.model.lean import lean
 from suretune.phrases import printable
 from suretune.preflight.flags import resuming_flags
 from suretune.record.journal import Journal
+from suretune.record.lock import is_busy
 from suretune.speak.question import no_question
 from suretune.train.place import here
 from suretune.types import Text
@@ -111,6 +112,11 @@ def say_where(run: Path, asked: str) -> None:
         told = Text(
             f"{name} is a sealed run and stays as it is. This run is {shown}",
             f"{name} 是已通过验证的运行，不会改动。本次运行在 {shown}",
+        )
+    elif is_busy(folder):
+        told = Text(
+            f"Another suretune works on the run {name} now. This run is {shown}",
+            f"另一个 suretune 正在处理运行 {name}。本次运行在 {shown}",
         )
     elif rundir.is_begun(folder):
         go_on = f"suretune resume {typed.path(folder)}"

@@ -42,7 +42,8 @@ def write_wordings(command: Command, journal: Journal) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         rundir.write_jsonl(path, found.rows)
     except OSError as error:
-        facts = SetupFacts("output-not-writable", str(folder), found=in_words(error))
+        said = in_words(error)
+        facts = SetupFacts("output-not-writable", str(folder), said, spare="--output_dir")
         raise journal.stop(facts) from error
     if command.json:
         tell_json({"file": str(path), "rows": len(found.rows), "left_out": found.left_out})

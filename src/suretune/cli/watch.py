@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from suretune import show
-from suretune.events import Answered, Evaluated, Event, Planned, Staged, Updated
+from suretune.events import Answered, Evaluated, Event, Found, Planned, Resumed, Staged, Updated
 from suretune.types import Evaluation, Text
 from suretune.words import say
 
@@ -18,6 +18,7 @@ STAGES = {
 }
 
 
+DAMAGED = "checkpoint-damaged"  # that a resume passes over
 SILENCE = 30.0  # seconds without a line, at least, before one says how many answers there are
 
 
@@ -38,7 +39,8 @@ class Watch:
         self.explained = False  # a word of ours says what it means where it first stands
 
     def on(self, event: Event) -> None:
-        """Stages, updates and evaluations; the rest is shown with the verdict."""
+        """Stages, updates, evaluations, and from where a resumed run goes on; the rest is shown
+        with the verdict."""
         match event:
             case Staged():
                 self._stage(event.name)
@@ -51,6 +53,10 @@ class Watch:
                 self.progress.step(event.record)
             case Evaluated():
                 self._evaluated(event.found)
+            case Found(finding) if finding.name == DAMAGED and not finding.stops:
+                show.findings([finding], self.progress.to)
+            case Resumed():
+                self.progress.note(f"· {say(_goes_on(event.step))}")
 
     def _stage(self, name: str) -> None:
         self.progress.stop()
@@ -119,3 +125,13 @@ class Watch:
     def close(self) -> None:
         """The terminal back to normal, whatever happened."""
         self.progress.stop()
+
+
+def _goes_on(step: int) -> Text:
+    """From where; `step` 0: no checkpoint was whole, or none had been written."""
+    if not step:
+        return Text(
+            "no whole checkpoint is there: training begins anew",
+            "没有完好的检查点，从头开始训练",
+        )
+    return Text(f"goes on from update {step}", f"从第 {step} 次更新之后继续")

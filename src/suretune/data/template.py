@@ -51,6 +51,12 @@ END_NAMES = ("eos_token", "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>"
 Asked = tuple[Sequence[Message], Sequence[Any], bool, bool | None]
 
 
+def word_files(folder: Path) -> list[Path]:
+    """The files of a base that lie beside what is trained of it."""
+    names = (*FILES, "generation_config.json")
+    return [path for name in names if (path := folder / name).is_file()]
+
+
 class TemplateRefused(ValueError):
     """The template itself said no (`raise_exception`), or is not valid Jinja."""
 

@@ -14,21 +14,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from suretune import rundir
+from suretune.because import FULL, in_words, number_of
+from suretune.facts import SetupFacts
+from suretune.refusal import Refusal
 
 
 @contextmanager
 def whole(final: Path) -> Iterator[Path]:
     """An empty folder to write into; it gets its name when the block ends without an exception.
 
-    Raises FileExistsError where the name is taken, before and after: nothing is written over.
+    Raises FileExistsError where the name is taken, before and after: nothing is written over;
+    Refusal where nothing can be made.
     """
     refuse_taken(final)
-    rundir.make_folder(final.parent)
+    with _refusing(final.parent):
+        rundir.make_folder(final.parent)
     for left in final.parent.glob(f".export-{glob.escape(final.name)}-*"):
         if not _alive(left.name.rpartition("-")[2]):
             shutil.rmtree(left)
     part = final.with_name(f".export-{final.name}-{os.getpid()}")
-    part.mkdir()
+    with _refusing(final.parent):
+        part.mkdir()
     try:
         yield part
         rundir.flush(path for path in sorted(part.rglob("*")) if path.is_file())
@@ -38,6 +44,24 @@ def whole(final: Path) -> Iterator[Path]:
     finally:
         if part.exists():
             shutil.rmtree(part)
+
+
+@contextmanager
+def _refusing(folder: Path) -> Iterator[None]:
+    """What the system does not let be made in a folder is a refusal; a name that is taken, or a
+    full disk, is said by whoever called."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileExistsError) or number_of(error) in FULL:
+            raise
+        about = SetupFacts(
+            "output-not-writable",
+            str(folder),
+            in_words(error),
+            spare="--out",
+        )
+        raise Refusal(about) from error
 
 
 def refuse_taken(final: Path) -> None:

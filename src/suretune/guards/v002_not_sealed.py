@@ -6,8 +6,8 @@ Why it matters: without a proof nobody knows whether the model learned what it s
 what lies on the disk is what was trained.
 
 Fix: `suretune report RUN` says why there is none, `suretune resume RUN` finishes a run that was
-interrupted. To serve it all the same, say so: `--allow_unverified true`; the list of models then
-says so too.
+interrupted; wait for one that is still trained. To serve it all the same, say so:
+`--allow_unverified true`; the list of models then says so too.
 
 V002 not-sealed：要提供服务或重新验证的适配器没有通过验证。
 
@@ -15,8 +15,8 @@ V002 not-sealed：要提供服务或重新验证的适配器没有通过验证�
 
 影响：没有验证，就不知道模型有没有学会，也不知道磁盘上的文件是不是训练出来的那一份。
 
-怎么改：`suretune report 运行文件夹` 会说明原因；中断的运行可用 `suretune resume 运行文件夹` 跑完。
-确实要用它提供服务，就加上 `--allow_unverified true`，模型列表里也会标明。
+怎么改：`suretune report 运行文件夹` 会说明原因；中断的运行可用 `suretune resume 运行文件夹` 跑完；
+还在训练的，等它结束。确实要用它提供服务，就加上 `--allow_unverified true`，模型列表里也会标明。
 """
 
 from suretune.facts import SetupFacts
@@ -49,10 +49,13 @@ WAYS = {
 
 
 def check(facts: SetupFacts) -> Values | None:
-    """`nearest`: the command that says more, where nothing is to be served."""
+    """`nearest`: the command that says more, where nothing is to be served; `hint`: what stands in
+    its place."""
     values = for_setup("not-sealed")(facts)
     if values is None:
         return None
+    if facts.hint:
+        return {**values, "way": facts.hint}
     verb = facts.nearest.removeprefix("suretune ").partition(" ")[0]
     way = WAYS.get(verb) or {"export": EXPORTED, "serve": SERVED}.get(facts.spare, NAMED)
     said = Text(way.en.replace("{0}", facts.nearest), way.zh.replace("{0}", facts.nearest))

@@ -3,6 +3,7 @@ and what an exception says, wherever it was met."""
 
 from __future__ import annotations
 
+import errno
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,8 +25,8 @@ MOST_TOLD = 100  # findings of one kind about one field of one file
 
 
 def facts_of(error: Exception) -> Facts | None:
-    """What has a finding of its own wherever it happens: a file of a run, a full disk, a template;
-    else None."""
+    """What has a finding of its own wherever it happens: a file of a run, a disk that is full or
+    read-only, a template; else None."""
     if isinstance(error, Refusal):
         return error.facts
     if isinstance(error, OtherKind):
@@ -39,6 +40,9 @@ def facts_of(error: Exception) -> Facts | None:
         )
     if number_of(error) in FULL:
         return SetupFacts("disk-full", "", in_words(error))
+    if number_of(error) == errno.EROFS:
+        place = str(getattr(error, "filename", None) or "")
+        return SetupFacts("output-not-writable", place, in_words(error), spare="file")
     if isinstance(error, Unfit):
         return error.fault
     if isinstance(error, TemplateRefused):

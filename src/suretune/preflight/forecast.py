@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.choose import LOWER, chosen_anew, spread_rank
 from suretune.data.learning import Learning, learning_of
-from suretune.data.weights import weight_files
+from suretune.data.template import word_files
+from suretune.data.weights import bytes_on_disk, weight_files
 from suretune.facts import SetupFacts
 from suretune.families import fused_layers
 from suretune.model.memory import GIB, Shape, host_needed, least_needed, shape_of
 from suretune.options_lora import ALL_LINEAR
 from suretune.preflight.check import Checked
+from suretune.preflight.machine import OWN, VALUE, too_little_room
 from suretune.preflight.outlook import sees_cuda
 from suretune.preflight.whole import is_whole, processes_of
 from suretune.train.place import here
@@ -24,6 +27,7 @@ from suretune.tuning.lora import LORA
 from suretune.tuning.qlora import QLORA
 from suretune.types import Text
 
+NEW = "run-0001"  # in the folder that was asked for, where no checkpoint lies yet
 HALF = 2  # bytes a value in half precision
 
 
@@ -110,6 +114,37 @@ def too_small(
     )
     offer = would_fit(checked, bytes_each, room)
     return SetupFacts("out-of-memory", least[1], found=found, nearest=offer)
+
+
+def no_room(checked: Checked) -> SetupFacts | None:
+    """Whether the disk under `--output_dir` has too little room for the least that the run writes;
+    None also for a model whose layers are not known."""
+    if fused_layers(checked.base.text.get("model_type")) is None:
+        return None
+    resolved, base = checked.resolved, checked.base
+    asked = resolved.config.run.output_dir
+    moments, whole = float(MOMENTS), 0
+    if is_whole(resolved):
+        found = learning_of(base, resolved.config.full)
+        if isinstance(found, SetupFacts):
+            return None
+        trained, whole = found.count, bytes_on_disk(base.folder)
+        moments = moments_bytes(resolved.config.full.optim or ADAMW_8BIT, found.learned)
+    else:
+        every = tuple(resolved.config.lora.target_modules) == (ALL_LINEAR,)
+        trained = base.layers * shape_of(base.text, HALF).lora(spread_rank(resolved, base) * every)
+    short = too_little_room(
+        Path(asked).expanduser().absolute() / NEW,
+        trained,
+        checked.plan,
+        resolved.config.schedule.save_total_limit,
+        whole,
+        moments,
+        kept=VALUE,
+        words=sum(path.stat().st_size for path in word_files(checked.tokenizer.folder)),
+        own=OWN,
+    )
+    return replace(short, detail=asked) if short else None
 
 
 def would_fit(checked: Checked, bytes_each: int, room: float) -> str:

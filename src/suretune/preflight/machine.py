@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from suretune import rundir
+from suretune import rundir, typed
 from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.parts import linear_layers
@@ -26,7 +26,8 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 NO_GPU = ("", "-1", "NoDevFiles", "none")
 UNPACKED = ("lm_head", "router", "gate", "shared_expert_gate")  # by last name, in any packing
 VALUE = 4  # bytes of a trained number in a checkpoint, beside its two moments
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
+OWN = 2 * MIB  # of proof, report and logs, about
 
 
 def packages() -> Iterator[SetupFacts]:
@@ -117,26 +118,37 @@ def too_little_room(
     limit: int | None,
     model_bytes: int = 0,
     moments: float = MOMENTS,
+    *,
+    kept: float = 0.0,
+    words: int = 0,
+    own: int = 0,
 ) -> SetupFacts | None:
-    """Whether the checkpoints that are still to be written fit on the disk. `model_bytes`: of the
-    files of a base whose own weights learn; each holds them, and what recovery goes back to.
-    `moments`: bytes of a trained number's.
+    """Whether what is still to be written fits on the disk of a run that is there, or is to be.
+    `model_bytes`: of the files of a base
+    whose own weights learn, which each checkpoint holds. Bytes of a trained number: `moments`, and
+    `kept` of what recovery goes back to; `words`: of the tokenizer's files beside weights; `own`:
+    of what the run tells of itself.
 
     One more than the limit lies there for a moment, and the proven adapter is a copy. A run that
-    stops by itself has one that passed and one that confirmed it.
+    stops by itself has one that passed and one that confirmed it; the last of all updates leaves
+    nothing to go back to.
     """
     there = len(rundir.checkpoints(run))
     saves = max(len(plan.save_steps), 2 if plan.probe_steps else 0)
     saves = min(saves, limit + 1) if limit else saves
-    each, once = trained * (VALUE + moments), VALUE * trained
-    if model_bytes:
-        each, once = 2 * each + model_bytes, model_bytes
-    wanted = each * max(1, saves - there) + once
-    free = shutil.disk_usage(run).free
+    saves = max(1, saves - there)
+    each = trained * (VALUE + moments) + model_bytes + words
+    backs = trained * kept * (saves if plan.probe_steps else saves - 1)
+    once = (model_bytes or VALUE * trained) + words + own
+    wanted = each * saves + backs + once
+    folder = next(each for each in (run, *run.parents) if each.is_dir())
+    free = shutil.disk_usage(folder).free
     if wanted <= free:
         return None
+    unit, name = (GIB, "GiB") if wanted >= GIB else (MIB, "MiB")
     found = Text(
-        f"{free / GIB:.2f} GiB free, {wanted / GIB:.2f} GiB needed",
-        f"可用 {free / GIB:.2f} GiB，需要 {wanted / GIB:.2f} GiB",
+        f"{free / unit:.2f} {name} free, {wanted / unit:.2f} {name} needed",
+        f"可用 {free / unit:.2f} {name}，需要 {wanted / unit:.2f} {name}",
     )
-    return SetupFacts("disk-full", str(run), found=found)
+    goes_on = f"suretune resume {typed.path(run)}" if there else ""
+    return SetupFacts("disk-full", str(run), found, goes_on)

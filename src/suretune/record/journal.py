@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -313,20 +312,3 @@ class Journal:
 
 def _codes_in(ignore: Sequence[str]) -> list[str]:
     return [word.strip().upper() for code in ignore for word in code.split(",")]
-
-
-@contextmanager
-def only_writer(lock: Path, journal: Journal) -> Iterator[None]:
-    """One process a folder; the lock that lies there dies with its holder."""
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            found = Text("another suretune writes here", "另一个 suretune 正在写这里")
-            about = SetupFacts(
-                "output-not-writable",
-                str(lock.parent),
-                found=found,
-            )
-            raise journal.stop(about) from error
-        yield

@@ -17,7 +17,8 @@ from suretune import rundir, typed
 from suretune.because import in_words
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.record.journal import Journal
-from suretune.record.whatitis import nothing_there
+from suretune.record.lock import is_busy
+from suretune.record.whatitis import at_work, nothing_there
 from suretune.types import Text
 
 SHOWN = 8  # runs of a folder that are listed
@@ -80,6 +81,10 @@ def not_sealed(found: Meant, *, serving: bool) -> SetupFacts:
     run, here = found.run, str(found.path)
     if serving or run is None:
         return SetupFacts("not-sealed", here, spare="serve" if serving else "")
+    if is_busy(run):
+        told = at_work(run)
+        wait = Text(f"{told.en} Wait until that has ended.", f"{told.zh}请等它结束。")
+        return SetupFacts("not-sealed", here, hint=wait)
     if found.checkpoint is not None and (run / rundir.SEAL).is_file():
         verb = "verify"
     else:

@@ -9,6 +9,7 @@ from typing import Any
 from suretune import rundir
 from suretune.facts import SetupFacts
 from suretune.record.journal import Journal
+from suretune.record.lock import LOCK
 from suretune.record.meant import CONFIG, Meant, not_sealed, way_back
 from suretune.types import Text
 
@@ -94,7 +95,7 @@ def sealed_names(run: Path) -> list[str]:
 def _is_sealed(name: str) -> bool:
     """Whether a file of this name, relative to the run, belongs to what a proof was about."""
     top = name.partition("/")[0]
-    apart = ("checkpoints", rundir.TRACKERS, rundir.SEAL, rundir.NEWEST, "run.lock")
+    apart = ("checkpoints", rundir.TRACKERS, rundir.SEAL, rundir.NEWEST, LOCK)
     return bool(top) and top not in apart and not top.startswith(("run-", "."))
 
 

@@ -8,10 +8,13 @@ from pathlib import Path
 from suretune import rundir, typed
 from suretune.facts import SetupFacts
 from suretune.phrases import printable
+from suretune.record.lock import is_busy
 from suretune.types import Text
 
 SHOWN = 6  # names of a folder that are told
 ADAPTER, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+WAIT = "wait"  # in place of a command
+OURS = "suretune.json"
 MODEL = ("*.safetensors", "*.bin", "*.gguf")  # weights beside a config.json
 
 
@@ -45,7 +48,7 @@ def no_report(run: Path) -> SetupFacts:
 
 def never_began(run: Path) -> SetupFacts:
     """The facts for a run that was refused before its first update: nothing can go on."""
-    if (run / "steps.jsonl").is_file():  # it did begin
+    if (run / "steps.jsonl").is_file() or is_busy(run):  # it did begin
         return no_report(run)
     judged = (run / "report.json").is_file()
     told = Text(
@@ -110,6 +113,10 @@ def _described(path: Path) -> tuple[Text, str]:
     elif path.is_file():
         en = f"{path} is a file, and its folder holds no run and no adapter."
         zh = f"{path} 是文件，它所在的文件夹里没有运行，也没有适配器。"
+    elif rundir.is_trained(path) and (path / OURS).is_file():
+        en = f"{path} is what a run of suretune made, without the run: it has no record to look at."
+        zh = f"{path} 是 suretune 训练的结果，但离开了原来的运行，没有可以查看的记录。"
+        command = typed.command(*infer, "--adapters", path)
     elif (path / ADAPTER).is_file():
         en = f"{path} is an adapter of another tool, not a run: it has no record to look at."
         zh = f"{path} 是其他工具的适配器，不是一次运行，没有可以查看的记录。"
@@ -126,9 +133,26 @@ def _described(path: Path) -> tuple[Text, str]:
     return Text(en, zh), command
 
 
+def at_work(run: Path) -> Text:
+    """A run on which another process works: how far it is."""
+    done, planned = _so_far(run)
+    return Text(
+        f"Another suretune works on the run {run} now (update {done} of {planned}); it has no"
+        " verdict yet.",
+        f"另一个 suretune 正在处理运行 {run}（第 {done}/{planned} 次更新），还没有结论。",
+    )
+
+
 def _unfinished(run: Path) -> Text:
     """How far a run came that has no verdict."""
-    done = max((int(line["step"]) for line in rundir.read_jsonl(run / "steps.jsonl")), default=0)
+    if is_busy(run):
+        return at_work(run)
+    if (run / rundir.SEAL).is_file():
+        return Text(
+            f"The run {run} was sealed, and has lost files since.",
+            f"运行 {run} 已通过验证，但之后丢了文件。",
+        )
+    done, planned = _so_far(run)
     if not (run / "run.json").is_file():
         if not done:
             return Text(
@@ -139,15 +163,25 @@ def _unfinished(run: Path) -> Text:
             f"The run {run} has lost its run.json, without which nothing goes on: put it back.",
             f"运行 {run} 的 run.json 不见了，没有它就不能继续：请把它放回来。",
         )
-    plan = run / "plan.json"
-    planned = rundir.recorded(plan, "schedule", "total") if plan.is_file() else "?"
     return Text(
         f"The run {run} was interrupted after update {done} of {planned}; it has no verdict yet.",
         f"运行 {run} 中断在第 {done}/{planned} 次更新，还没有结论。",
     )
 
 
+def _so_far(run: Path) -> tuple[int, str]:
+    """(updates that were made, how many there are to be)."""
+    done = max((int(line["step"]) for line in rundir.read_jsonl(run / "steps.jsonl")), default=0)
+    plan = run / "plan.json"
+    planned = rundir.recorded(plan, "schedule", "total") if plan.is_file() else "?"
+    return done, str(planned)
+
+
 def _go_on(run: Path) -> str:
+    if is_busy(run):
+        return WAIT
+    if (run / rundir.SEAL).is_file():
+        return f"suretune verify {typed.path(run)}"
     return f"suretune resume {typed.path(run)}" if (run / "run.json").is_file() else ""
 
 

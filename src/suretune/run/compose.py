@@ -24,7 +24,8 @@ from suretune.preflight.check import Checked, with_weights
 from suretune.preflight.flags import parse_seconds
 from suretune.preflight.machine import device_notes
 from suretune.preflight.whole import is_whole
-from suretune.record.journal import INTERNAL, OK, UNMEASURED, Journal, Stopped, only_writer
+from suretune.record.journal import INTERNAL, OK, UNMEASURED, Journal, Stopped
+from suretune.record.lock import LOCK, only_writer
 from suretune.run import folder
 from suretune.run.anchors import answer_anchors, with_anchors
 from suretune.run.budget import Clock, cut, fitting, is_cut, process_age
@@ -94,7 +95,7 @@ def train_and_prove(
     ahead; it is gone before another may write to the run.
     """
     checked = replace(checked, resolved=counted(checked.resolved))
-    with only_writer(run / "run.lock", journal):
+    with only_writer(run / LOCK, journal):
         if journal.run is None:
             journal.open(run)
         journal.join(*listeners, *followers(checked.resolved.config.run))
@@ -332,6 +333,7 @@ def _about(job: Fit, dose: Dose) -> dict[str, Any]:
         "tensors": len(job.learner.adapters.parameters),
         "fingerprint": job.fingerprint,
         "stopped_early": asdict(job.stopped_early) if job.stopped_early else None,
+        "resumed": job.resumed,
         "kept": _kept(job, dose),
         "dose": dose.line() if dose != Dose() else None,
     }

@@ -70,6 +70,7 @@ def figures(
             run=str(run),
             created=_now(),
             seconds=_seconds(clock),
+            resumed=about["resumed"],
             model=_model(checked, about),
             adapter=_adapter(checked, about),
             data=data_of(checked),

@@ -21,6 +21,7 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.learning import Learning, learning_of
+from suretune.data.template import word_files
 from suretune.data.weights import bytes_on_disk
 from suretune.events import Evaluated, Saved, Updated
 from suretune.facts import SetupFacts
@@ -37,7 +38,7 @@ from suretune.options import Config
 from suretune.preflight.check import Checked
 from suretune.preflight.flags import cuda_flags
 from suretune.preflight.hardware import hardware
-from suretune.preflight.machine import too_little_room
+from suretune.preflight.machine import OWN, VALUE, too_little_room
 from suretune.preflight.whole import is_whole
 from suretune.record.journal import Journal
 from suretune.run.anchors import with_stand_ins
@@ -60,6 +61,7 @@ from suretune.train.adamw_8bit import WholeAdamW8
 from suretune.train.engine_plan import make_engine, pass_plan_of_engine
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
+from suretune.train.rollback import EVERY
 from suretune.train.shards import ShardAdamW, ShardedWhole
 from suretune.train.whole_adamw import WholeAdamW
 from suretune.train.world import Alone, World
@@ -200,13 +202,18 @@ def no_room(checked: Checked, run: Path, learner: Learner) -> SetupFacts | None:
     """Whether the disk has too little room for what this run will write."""
     whole = bytes_on_disk(checked.base.folder) if is_whole(checked.resolved) else 0
     sizes = {name: p.numel() for name, p in learner.adapters.parameters.items()}
+    moments = moments_bytes(checked.resolved.config.full.optim or ADAMW, sizes)
+    moved = checked.plan.schedule.total > EVERY  # what is kept by then has moments, too
     return too_little_room(
         run,
         sum(sizes.values()),
         checked.plan,
         checked.resolved.config.schedule.save_total_limit,
         whole,
-        moments_bytes(checked.resolved.config.full.optim or ADAMW, sizes),
+        moments,
+        kept=VALUE + moments if moved else VALUE,
+        words=sum(path.stat().st_size for path in word_files(checked.tokenizer.folder)),
+        own=OWN,
     )
 
 

@@ -18,7 +18,7 @@ from suretune.data.base import PACKED
 from suretune.data.choose import DOSE, EARLIER, WIDE_DOSE, settled
 from suretune.data.collect import Entry
 from suretune.data.learning import Learning, learning_of
-from suretune.data.template import ABOUT, FILES, ChatTokenizer
+from suretune.data.template import ABOUT, ChatTokenizer, word_files
 from suretune.data.thinking import usual_mode
 from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml
 from suretune.facts import SetupFacts
@@ -319,7 +319,6 @@ def _variant(lora: LoraOptions) -> str:
 
 def copy_words(tokenizer: ChatTokenizer, folder: Path) -> None:
     """The tokenizer's files, and the template that was really used."""
-    for name in (*FILES, "generation_config.json"):
-        if (tokenizer.folder / name).is_file():
-            shutil.copyfile(tokenizer.folder / name, folder / name)
+    for path in word_files(tokenizer.folder):
+        shutil.copyfile(path, folder / path.name)
     (folder / "chat_template.jinja").write_text(tokenizer.template, encoding="utf-8")

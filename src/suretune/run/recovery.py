@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from suretune import rundir
+from suretune import rundir, typed
 from suretune.because import FULL, in_words, number_of
 from suretune.data.plan import without
 from suretune.events import TakenBack
@@ -243,7 +243,9 @@ def disk_stop(error: Exception, run: Path, journal: Journal) -> Stopped | None:
     if number in HANDLES:
         found = Text(found.en + MORE_FILES.en, found.zh + MORE_FILES.zh)
     problem = "output-not-writable" if lost else "disk-full"
-    return journal.stop(SetupFacts(problem, str(run), found=found))
+    begun = (run / "run.json").is_file()
+    goes_on = f"suretune resume {typed.path(run)}" if begun else ""
+    return journal.stop(SetupFacts(problem, str(run), found, goes_on))
 
 
 def _can_write(run: Path) -> bool:

@@ -16,7 +16,8 @@ from suretune.facts import SetupFacts
 from suretune.options_full import FullOptions
 from suretune.options_lora import ALL_LAYERS, LoraOptions
 from suretune.preflight.check import Checked, check, with_weights
-from suretune.record.journal import Journal
+from suretune.record.journal import DATA, USAGE, Journal, Stopped
+from suretune.record.lock import is_busy, is_taken
 from suretune.record.record import EVALS, STEPS, said_up_to
 from suretune.record.whatitis import never_began
 from suretune.run.budget import cut
@@ -28,6 +29,8 @@ from suretune.train.place import here
 from suretune.tuning.full import ADAMW
 from suretune.types import Evaluation, Text
 
+PUT_BACK = ("file-missing", "hub-dataset", "hub-no-dataset")  # rows that are not there at all
+
 
 def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked:
     """The run as it was asked for; stops if rows, flags or base would now give another plan.
@@ -36,6 +39,8 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
     """
     if not (run / "run.json").is_file():
         raise journal.stop(never_began(run))
+    if is_busy(run):  # what lies there changes while it is read
+        raise journal.stop(is_taken(run))
     for _, path in rundir.checkpoints(run):  # before anything of it is read, or deleted
         if (found := checkpoint.foreign_format(path)) is not None:
             raise journal.stop(another_version(path, found, run / "run.json"))
@@ -45,7 +50,12 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
     elif here().size > 1:  # whatever began it
         asked = asked.with_values("torchrun: WORLD_SIZE", num_gpus=here().size)
     journal.heed([*journal.ignore, *asked.config.run.ignore])
-    checked = with_weights(check(asked, journal, _day(run / "run.json")), journal)
+    try:
+        checked = with_weights(check(asked, journal, _day(run / "run.json")), journal)
+    except Stopped as stopped:
+        if (what := _changed_by(stopped)) is None:
+            raise
+        raise journal.stop(SetupFacts("changed-since", what, found=str(run))) from stopped
     then = rundir.recorded(run / "plan.json", "digest")
     decided = rundir.recorded(run / "plan.json", "schedule", "total")
     if asked.config.schedule.budget and decided < checked.plan.schedule.total:
@@ -68,6 +78,17 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
     if processes is not None:  # it can go on so: a later resume does, too
         write_config(run / "config.yaml", asked)
     return checked
+
+
+def _changed_by(stopped: Stopped) -> str | None:
+    """What must have changed since a run began, if a check stops that it passed then; None where
+    that is no change of what it learns, or the finding says better what to put back."""
+    (first, *_) = stopped.findings
+    if first.code.startswith("C") or first.name in PUT_BACK:
+        return None
+    if stopped.status == DATA:
+        return ", ".join(("rows", f"{first.where} ({first.code} {first.name})"))
+    return "plan (rows or flags)" if stopped.status == USAGE else None
 
 
 def _younger() -> dict[str, Any]:
@@ -192,6 +213,7 @@ def continue_from(job: Fit, named: Path | None = None) -> int:
     # Damaged or another plan's, they must not count as the newest; the kill may have come before
     # the pointers. They go before the logs do: a later one needs the later evaluations.
     drop_checkpoints(job, done)
+    job.resumed = done
     job.journal.on(Resumed(done))
     logged = {said["step"] for said in said_up_to(job.run / STEPS, done)}
     if lost := sorted(set(range(1, done + 1)) - logged):

@@ -33,6 +33,7 @@ class Fit:
     rate: float | None = None  # FLOP/s of the device's matrix products, measured
     signals: list[int] = field(default_factory=list)
     stopped_early: Text | None = None
+    resumed: int | None = None  # updates that were made before this process
     deadline: float = math.inf  # of time.perf_counter: when training must be over
 
     @property

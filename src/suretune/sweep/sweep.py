@@ -24,7 +24,8 @@ from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.facts import SetupFacts
 from suretune.preflight.leave import FITTED
-from suretune.record.journal import DATA, ENVIRONMENT, NETWORK, Journal, Stopped, only_writer
+from suretune.record.journal import DATA, ENVIRONMENT, NETWORK, Journal, Stopped
+from suretune.record.lock import only_writer
 from suretune.sweep.search import Dimension, flags, grid, grid_size, setting
 from suretune.sweep.trials import (
     FAILED,
@@ -174,17 +175,19 @@ def _open(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     path = typed.place(asked.study or folder / "sweep.db").absolute()
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         study = optuna.create_study(
             storage=f"sqlite:///{path}",
             study_name=STUDY,
             direction="maximize",
             load_if_exists=True,
         )
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+    except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         about = SetupFacts(
             "output-not-writable",
             str(path),
             found=in_words(error),
+            spare="--study" if asked.study else "--output_dir",
         )
         raise journal.stop(about) from error
     if study.user_attrs.get("asked", digest) != digest:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune import words
+from suretune.record.lock import LOCK
 from suretune.reported import Report
 from suretune.verify.probes import AS_TRAINED
 
@@ -97,7 +98,7 @@ def start(
 
 def wait_for_writer(run: Path) -> None:
     """A run outlives a sweep that was killed: let it end before it is taken up."""
-    lock = run / "run.lock"
+    lock = run / LOCK
     if lock.is_file():
         with lock.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

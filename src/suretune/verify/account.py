@@ -299,6 +299,7 @@ def _pid(proof: Any) -> str:
 
 
 def _cost(report: Report) -> Section:
+    since = report_words.counted_since(report)
     stages = (
         ("startup", words("start, check, imports", "启动、检查、导入")),
         ("load", words("base loaded and proven to fit", "加载原模型并确认放得下")),
@@ -306,10 +307,12 @@ def _cost(report: Report) -> Section:
         ("train", words("training", "训练")),
         (DOSE, words("lower doses asked", "试较小的强度")),
         ("proof", words("proof", "验证")),
-        ("total", words("whole run", "全程")),
+        ("total", report_words.in_all(report)),
     )
     seconds = [(key, name, part(report, "seconds", key)) for key, name in stages]
-    rows = [(name, line(p.duration(s))) for key, name, s in seconds if s is not None or key != DOSE]
+    known = [(name, s) for key, name, s in seconds if s is not None or key != DOSE]
+    rows = [(words("counted", "统计范围"), line(since))] if since else []
+    rows += [(name, line(p.duration(s))) for name, s in known]
     rows.append(
         (words("tokens per second", "每秒 token 数"), line(p.count(report_words.speed(report))))
     )

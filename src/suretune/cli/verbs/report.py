@@ -27,6 +27,8 @@ def verdict_of(run: Path, command: Command, journal: Journal) -> int:
     One that is sealed is a word about files: it stops where they are not those that were sealed.
     """
     if not (run / "report.json").is_file():
+        if (run / rundir.SEAL).is_file():  # its list says what is gone
+            read_seal(run, journal)
         raise journal.stop(no_report(run))
     rundir.recorded(run / "report.json", "verdict")
     told = rundir.read_json(run / "report.json")

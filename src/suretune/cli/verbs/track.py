@@ -14,7 +14,8 @@ from suretune.config import options
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.options import RunOptions
 from suretune.preflight.machine import missing_trackers
-from suretune.record.journal import OK, Journal, only_writer
+from suretune.record.journal import OK, Journal
+from suretune.record.lock import LOCK, only_writer
 from suretune.record.whatitis import never_began
 from suretune.trackers import named_trackers, trackers
 from suretune.types import Text
@@ -36,7 +37,7 @@ def track(command: Command, journal: Journal) -> int:
     journal.settle()
     if not named_trackers(asked.report_to):
         raise journal.stop(_none_installed())
-    with only_writer(run / "run.lock", journal):
+    with only_writer(run / LOCK, journal):
         where = feed(run, asked, PATIENCE)
     if command.json:
         tell_json({"status": OK, "trackers": where})

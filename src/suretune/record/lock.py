@@ -1,0 +1,61 @@
+"""One process a folder: the lock that lies there, and whether somebody holds it."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from suretune.because import in_words
+from suretune.facts import SetupFacts
+from suretune.record.journal import Journal
+from suretune.types import Text
+
+LOCK = "run.lock"
+
+
+def is_busy(run: Path) -> bool:
+    """Whether a process works on a run now."""
+    lock = run / LOCK
+    if not lock.is_file():
+        return False
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # the file system has no locks
+            return False
+    return False
+
+
+def is_taken(folder: Path) -> SetupFacts:
+    """The facts for a folder that another process writes to."""
+    return SetupFacts(
+        "output-not-writable",
+        str(folder),
+        Text("another suretune writes here", "另一个 suretune 正在写这里"),
+        spare="busy",
+    )
+
+
+@contextmanager
+def only_writer(lock: Path, journal: Journal) -> Iterator[None]:
+    """One process a folder; the lock that lies there dies with its holder."""
+    try:
+        file = lock.open("w")
+    except OSError as error:
+        about = SetupFacts(
+            "output-not-writable",
+            str(lock.parent),
+            in_words(error),
+            spare="its-own",
+        )
+        raise journal.stop(about) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise journal.stop(is_taken(lock.parent)) from error
+        yield
