@@ -683,7 +683,7 @@ SETUP_CASES = {
     "S018": on_setup(
         setup("model-incomplete", "models/qwen", "model.norm.weight is missing"),
         "models/qwen",
-        "`hf download ID --local-dir models/qwen`",
+        " models/qwen",
     ),
     "S019": on_setup(
         setup("out-of-memory", "train.jsonl:17", "25.1 GB needed, 22.3 GB free"),
