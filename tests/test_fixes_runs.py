@@ -99,6 +99,37 @@ def test_a_run_that_was_misspelt_is_reported_by_the_command_that_is_printed(
         assert status == 0 and report["run"] == str(tmp_path / "it's mine")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("export runz --to vllm --lang zh", "export RUN --to vllm --lang zh"),
+        ("export --unverified runz --to mlx", "export RUN --unverified --to mlx"),
+        ("track runz --to tensorboard", "track RUN --to tensorboard"),
+        ("serve runz OTHER --served_model_name a b", "serve RUN OTHER --served_model_name a b"),
+        ("compare OTHER runz --question 'A b?'", "compare OTHER RUN --question 'A b?'"),
+        ("ask runz 'Who is it?' --max_new_tokens 4", "ask RUN 'Who is it?' --max_new_tokens 4"),
+        ("ask 'Who is it?' --adapters runz", "ask RUN 'Who is it?'"),
+    ],
+)  # fmt: skip
+def test_of_a_misspelt_run_the_whole_command_is_printed(
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    meant: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    without = shutil.ignore_patterns("checkpoints")
+    for name in ("runs", "other"):
+        shutil.copytree(trained, tmp_path / name, ignore=without)
+    words = ["other" if word == "OTHER" else word for word in shlex.split(typed)]
+    _, said = told(capsys, *words)
+    places = {"RUN": str(tmp_path / "runs"), "OTHER": "other"}
+    whole = ["suretune", *(places.get(word, word) for word in shlex.split(meant))]
+    assert commands(found_in(said, "S014"))[0] == whole
+
+
 def found_in(said: Any, code: str) -> Finding:
     """A finding as `--json` tells it, as one again."""
     (line,) = [line for line in said["findings"] if line["code"] == code]
