@@ -109,6 +109,10 @@ def test_a_run_that_was_misspelt_is_reported_by_the_command_that_is_printed(
         ("compare OTHER runz --question 'A b?'", "compare OTHER RUN --question 'A b?'"),
         ("ask runz 'Who is it?' --max_new_tokens 4", "ask RUN 'Who is it?' --max_new_tokens 4"),
         ("ask 'Who is it?' --adapters runz", "ask RUN 'Who is it?'"),
+        ("push runz hf::me/x --public", "push RUN hf::me/x --public"),
+        ("verify runz --model pocket", "verify RUN --model pocket"),
+        ("verify http://h:1/v1 --run runz --api_key k --served_model_name x",
+         "verify http://h:1/v1 --served_model_name x --run RUN"),
     ],
 )  # fmt: skip
 def test_of_a_misspelt_run_the_whole_command_is_printed(
