@@ -707,7 +707,7 @@ SETUP_CASES = {
         "`--torch_dtype float32`",
     ),
     "S026": on_setup(
-        setup("token-beyond-vocabulary", "vocab_size 4096", "4097"), "--model", "`hf download "
+        setup("token-beyond-vocabulary", "vocab_size 4096", "4097"), "--model", "tokenizer.json"
     ),
     "S027": on_setup(
         setup("gpu-not-used", "CUDA_VISIBLE_DEVICES=0", "2.13.0+cpu"),
