@@ -60,10 +60,11 @@ def with_adapter(command: Command, journal: Journal) -> Command:
     word = command.resolved.config.answer.adapters
     if not word:
         return command
+    how = with_runs(command, command.words)  # a flag counts before a file that names one
     there = named_adapter(
         word,
         journal,
-        around(command, [word, *command.words]),
+        f"{how} --adapters",
     )
     return replace(command, resolved=command.resolved.with_values("flag", adapters=there))
 
@@ -110,7 +111,8 @@ def with_runs(
     own: Sequence[str] = (),
     *without: str,
 ) -> str:
-    """The command as it was typed, but with these runs and without some of its options.
+    """The command as it was typed, but with these words behind its verb, mostly runs, and without
+    some of its options.
 
     `own`: the words of those of its options that are no config.
     """
