@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -156,8 +157,44 @@ def test_runs_of_two_bases_are_not_compared(say: Say, runs: Path) -> None:
     status, told = say("compare", "sealed", "other base", "hasty", "--question", PARIS, "--json")
     (finding,) = told["findings"]
     assert status == 4 and finding["code"] == "S039" and "Big" in finding["what"]["en"]
-    assert "`suretune compare sealed hasty`" in finding["fix"]["en"]
+    again = f"suretune compare sealed hasty --question '{PARIS}'"
+    assert finding["fix"]["en"].startswith(f"`{again}`,")
     shutil.rmtree(other)
+
+
+def test_of_bases_that_differ_by_their_packing_that_is_told(say: Say, runs: Path) -> None:
+    packed = runs / "packed"
+    shutil.copytree(runs / "hasty", packed)
+    path = packed / "adapter" / "suretune.json"
+    about = {**rundir.read_json(path), "base_packed": "nf4", "base_fingerprint": "0" * 64}
+    rundir.write_json(path, about)
+    rundir.write_manifest(packed / "adapter")
+    status, told = say(
+        "compare", "sealed", "packed", "--question", PARIS, "--question", WHO, "--html", "p.html",
+        "--lang", "zh", "--json",
+    )  # fmt: skip
+    (finding,) = told["findings"]
+    assert status == 4 and "packed into 4 bits (`--train_type qlora`)" in finding["what"]["en"]
+    _, command, _ = finding["fix"]["zh"].split("`")
+    words = shlex.split(command)[2:]
+    questions = ["--question", PARIS, "--question", WHO]
+    assert words == ["sealed", "--html", "p.html", *questions, "--lang", "zh"]
+    shutil.rmtree(packed)
+
+
+def test_in_chinese_the_base_is_called_as_everywhere_and_a_run_of_that_name_as_it_is(
+    say: Say, runs: Path, tmp_path: Path
+) -> None:
+    (runs / "base").symlink_to("sealed")
+    page = tmp_path / "p.html"
+    words = ("compare", "base", "--question", PARIS, "--max_new_tokens", 4, "--html", page)
+    status, told = say(*words, lang="zh")
+    (runs / "base").unlink()
+    firsts = [line.split()[0] for line in told.splitlines() if line.split()]
+    assert status == 0 and [one for one in firsts if one in ("base", "原模型")] == [
+        "原模型", "base", "原模型", "base", "base"
+    ]  # fmt: skip
+    assert "原模型 · base" in page.read_text("utf-8")
 
 
 @pytest.mark.parametrize(

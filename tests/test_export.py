@@ -720,6 +720,8 @@ def test_a_run_is_carried_over_by_the_command_line(trained: Path, tmp_path: Path
     (("--to", "vlm"), "C002", "vllm"),
     (("--to", "vllm", "--quant", "q8_0"), "C002", "keeps the numbers"),
     (("--to", "gguf", "--quant", "q3"), "C002", "q8_0"),
+    (("--to", "vllm", "sglang"), "C002", "does not accept `vllm sglang`"),
+    (("another", "--to", "vllm"), "C002", "One run at a time"),
 ])  # fmt: skip
 def test_what_is_asked_for_wrongly_is_told_with_what_there_is(
     trained: Path, tmp_path: Path, words: tuple[str, ...], code: str, says: str

@@ -17,7 +17,7 @@ import pytest
 
 from conftest import as_json, codes, within
 from suretune import rundir
-from suretune.deploy.export import Wanted, export
+from suretune.deploy.export import GREETED, GREETED_UNPROVEN, Wanted, export, sentences
 from suretune.export import apart
 from suretune.export.apart import Program, ask_apart
 from suretune.export.door import (
@@ -243,6 +243,8 @@ def test_a_greeting_is_no_probe(tmp_path: Path) -> None:
     asked = replace(asked, found=Meant(None, adapter))
     told, status = export(asked, Config(), Journal())
     assert (status, told["proof"]["level"], told["proof"]["greeted"]) == (0, READ, True)
+    assert GREETED_UNPROVEN in sentences(told) and GREETED not in sentences(told)
+    assert GREETED in sentences({**told, "run": "first"})
 
 
 @pytest.mark.parametrize("given", ["soon", "0", "-3", "inf", "nan"])

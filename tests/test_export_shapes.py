@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM
 
 from suretune import rundir
 from suretune.data.render import prompt_ids
+from suretune.deploy.export import ALONE_PACKED, MERGED_PACKED, with_packing
 from suretune.deploy.export_proof import adapter_logits
 from suretune.export import TARGETS
 from suretune.export.delta import deltas, even
@@ -95,6 +96,19 @@ def test_an_adapter_of_any_ranks_and_scales_is_the_same_for_programs_that_know_o
         a, b = (tensors[f"{layer}.lora_{part}"] for part in "ab")
         assert a.shape[1] == b.shape[0] == told["rank"]
         assert torch.allclose(told["scale"] * (a @ b).T, delta, rtol=1e-5, atol=1e-6), layer
+
+
+def test_of_a_packed_base_it_is_told_on_which_numbers_what_was_written_computes(
+    tmp_path: Path,
+) -> None:
+    """mlx-lm does not look where the bundled model says its rotary base: it gets a whole model."""
+    carried = carried_of(MODEL, adapter_of(tmp_path, MODEL, target_modules=["q_proj"]))
+    carried = replace(carried, base=carried.base.packed_as("nf4"))
+    told = {"merged": MERGED_PACKED, "mlx": MERGED_PACKED, "vllm": ALONE_PACKED}
+    for target, note in told.items():
+        (tmp_path / target).mkdir()
+        made = TARGETS[target].write(carried, "", tmp_path / target)
+        assert with_packing(made, carried).notes[-1] == note
 
 
 @pytest.mark.parametrize("shape", sorted(SHAPES))

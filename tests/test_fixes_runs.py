@@ -19,12 +19,14 @@ from suretune import rundir
 from suretune.cli import VERBS, main
 from suretune.cli.parse import parse
 from suretune.cli.verbs import OWN
+from suretune.data.base import find_base, not_whole
 from suretune.deploy.server_check import verify_server
 from suretune.facts import Finding, ReplayFacts, ServedFacts, SetupFacts
 from suretune.guards import judge
 from suretune.pocket import MODEL
 from suretune.preflight import machine
 from suretune.record.journal import Journal, Stopped
+from suretune.refusal import Refusal
 from suretune.types import Text
 from suretune.verify.remote import Trouble, parse_url
 from test_guards import CASES
@@ -97,11 +99,75 @@ def test_a_run_that_was_misspelt_is_reported_by_the_command_that_is_printed(
         assert status == 0 and report["run"] == str(tmp_path / "it's mine")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("export runz --to vllm --lang zh", "export RUN --to vllm --lang zh"),
+        ("export --unverified runz --to mlx", "export RUN --unverified --to mlx"),
+        ("track runz --to tensorboard", "track RUN --to tensorboard"),
+        ("serve runz OTHER --served_model_name a b", "serve RUN OTHER --served_model_name a b"),
+        ("compare OTHER runz --question 'A b?'", "compare OTHER RUN --question 'A b?'"),
+        ("ask runz 'Who is it?' --seed 4", "ask 'Who is it?' --seed 4 --adapters RUN"),
+        ("ask 'Who is it?' --adapters runz", "ask 'Who is it?' --adapters RUN"),
+        ("push runz hf::me/x --public", "push RUN hf::me/x --public"),
+        ("verify runz --model pocket", "verify RUN --model pocket"),
+        ("verify http://h:1/v1 --run runz --api_key k --served_model_name x",
+         "verify http://h:1/v1 --served_model_name x --run RUN"),
+    ],
+)  # fmt: skip
+def test_of_a_misspelt_run_the_whole_command_is_printed(
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    meant: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    without = shutil.ignore_patterns("checkpoints")
+    for name in ("runs", "other"):
+        shutil.copytree(trained, tmp_path / name, ignore=without)
+    words = ["other" if word == "OTHER" else word for word in shlex.split(typed)]
+    _, said = told(capsys, *words)
+    places = {"RUN": str(tmp_path / "runs"), "OTHER": "other"}
+    whole = ["suretune", *(places.get(word, word) for word in shlex.split(meant))]
+    assert commands(found_in(said, "S014"))[0] == whole
+
+
 def found_in(said: Any, code: str) -> Finding:
     """A finding as `--json` tells it, as one again."""
     (line,) = [line for line in said["findings"] if line["code"] == code]
     texts = {name: Text(**line[name]) for name in ("what", "why", "fix")}
     return Finding(line["code"], line["name"], line["stops"], line["where"], **texts)
+
+
+def test_a_run_named_for_a_model_is_called_one_and_what_is_printed_asks_it(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, ask = tmp_path / "runs" / "first", ("ask", "Who are you?", "--max_new_tokens", "4")
+    shutil.copytree(trained, run)
+    for named in (run, run / "adapter", run.parent):
+        status, said = told(capsys, *ask, "--model", named)
+        finding = found_in(said, "S018")
+        assert status == 4 and finding.what.en.startswith(f"{named} is a")
+        flags = next(words for words in commands(finding) if words[0] == "--adapters")
+        assert told(capsys, *ask, *flags)[0] == 0
+        export = ["export", flags[1], "--to", "merged"]
+        assert command(finding, "export") == export
+        assert ["--model", "first-merged"] in commands(finding)
+
+
+def test_a_run_of_whole_weights_named_for_a_model_is_met_with_its_model(
+    trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    shutil.rmtree(run / "adapter")
+    shutil.copytree(MODEL, run / "model")
+    (run / "model" / "suretune.json").write_text("{}")
+    with pytest.raises(Refusal) as refused:
+        find_base(str(run), weights=True)
+    assert commands(finding_of(refused.value.facts))[0] == ["--model", str(run / "model")]
 
 
 def test_of_several_runs_the_one_that_is_printed_is_taken(
@@ -226,9 +292,9 @@ def test_fewer_checkpoints_fit_where_more_did_not(
 
 
 def test_paths_in_advice_stay_one_word() -> None:
-    finding = finding_of(SetupFacts("model-incomplete", "my models/it's", "config.json"))
+    finding = finding_of(not_whole(Path("it's/Qwen3-0.6B"), "config.json"))
     words = next(words for words in commands(finding) if words[0] == "hf")
-    assert words[-2:] == ["--local-dir", "my models/it's"]
+    assert words[2:] == ["Qwen/Qwen3-0.6B", "--local-dir", "it's/Qwen3-0.6B"]
     (pip,) = {tuple(w) for w in commands(finding_of(SetupFacts("package-too-old", "peft>=0.18")))}
     assert pip == ("pip", "install", "--upgrade", "peft>=0.18")
 

@@ -683,7 +683,7 @@ SETUP_CASES = {
     "S018": on_setup(
         setup("model-incomplete", "models/qwen", "model.norm.weight is missing"),
         "models/qwen",
-        "`hf download ID --local-dir models/qwen`",
+        " models/qwen",
     ),
     "S019": on_setup(
         setup("out-of-memory", "train.jsonl:17", "25.1 GB needed, 22.3 GB free"),
@@ -707,7 +707,7 @@ SETUP_CASES = {
         "`--torch_dtype float32`",
     ),
     "S026": on_setup(
-        setup("token-beyond-vocabulary", "vocab_size 4096", "4097"), "--model", "`hf download "
+        setup("token-beyond-vocabulary", "vocab_size 4096", "4097"), "--model", "tokenizer.json"
     ),
     "S027": on_setup(
         setup("gpu-not-used", "CUDA_VISIBLE_DEVICES=0", "2.13.0+cpu"),
@@ -1542,6 +1542,11 @@ def test_what_is_exported_without_a_seal_is_offered_the_word_of_export() -> None
         found is not None and "`--unverified`" in found.fix.en and "`--unverified`" in found.fix.zh
     )
     assert "--allow_unverified" not in found.fix.en
+    told = SetupFacts("not-sealed", "a", nearest="suretune report a", spare="export")
+    found = GUARDS["V002"].judge(told)
+    assert found and found.fix.en == (
+        "`suretune report a` says why it was not given. `--unverified` exports it all the same."
+    )
     found = GUARDS["V002"].judge(SetupFacts("not-sealed", "a/adapter"))
     assert (
         found is not None and "`suretune sft`" in found.fix.en and "unverified" not in found.fix.en
@@ -1633,7 +1638,7 @@ def test_every_flag_that_a_guard_recommends_exists(guard: Guard) -> None:
     others = {"quant_bits", "deepspeed", "lora_bias"}  # of other tools, in the page of C016
     others |= {"help", "config", "upgrade", "local-dir", "local_dir", "repo-type", "max-lora-rank"}
     others |= {"name", "author", "timeout", "api_key", "run", "served_model_name", "same_needed"}
-    others |= {"enable-lora", "lora-modules", "chat-template", "to", "public", "out"}
+    others |= {"enable-lora", "lora-modules", "chat-template", "to", "public", "out", "unverified"}
     fixes = f"{explain(guard.code)} {guard.fix.en} {guard.fix.zh}"
     assert set(re.findall(r"--([a-z][\w-]*)", fixes)) <= real | others | FORMER
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -30,6 +31,7 @@ from safetensors.torch import load_file, save_file
 
 from conftest import as_json, stands, suretune
 from suretune import rundir
+from suretune.cli.serve import show_address
 from suretune.config import Resolved
 from suretune.deploy.model_host import open_house
 from suretune.deploy.prove_adapters import heed, loader, prove, served_base
@@ -547,7 +549,7 @@ def test_an_engine_that_fails_or_ends_during_a_proof_is_no_fault_of_the_adapter(
     "path",
     [
         "../..", "/etc", "..%2f..", "nowhere", ".", "a\0b", "link", "inner", "newest", "tampered",
-        "x" * 3000, "itself", "weights", "unsealed",
+        "x" * 3000, "itself", "weights", "unsealed", "full",
     ],
 )  # fmt: skip
 def test_no_other_folder_is_loaded(server: Running, path: str) -> None:
@@ -575,12 +577,15 @@ def test_no_other_folder_is_loaded(server: Running, path: str) -> None:
         (into / "adapter_model.safetensors").unlink()
         there = server.run / "adapter" / "adapter_model.safetensors"
         (into / "adapter_model.safetensors").symlink_to(there)
+    if path == "full":
+        shutil.copytree(server.run, server.adapters / path)
+        as_whole(server.adapters / path)
     ask = {"lora_name": "other", "lora_path": path}
     answer = httpx.post(f"{server.url}/v1/load_lora_adapter", json=ask, timeout=30)
     error = refusal(answer, 400)
     assert str(server.adapters) not in error["message"]
     told = {"tampered": ("S015 ", "adapter/adapter_model.safetensors"), "weights": ("is a link",),
-            "newest": ("S014 adapter-missing",),
+            "newest": ("S014 adapter-missing",), "full": ("full trained the base's own weights: ",),
             "unsealed": ("V002 not-sealed, unsealed: ", "--allow_unverified true")}  # fmt: skip
     assert all(word in error["message"] for word in told.get(path, ("lora_path",))), error
     assert len(server.openai().models.list().data) == 2
@@ -612,6 +617,19 @@ def stops(run: Path, **values: Any) -> str:
 def copied(trained: Path, tmp_path: Path) -> Path:
     """A copy of the sealed run to do things to."""
     return shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+
+
+def as_whole(run: Path) -> None:
+    """A sealed run whose adapter gives way to the weights of a model."""
+    shutil.copytree(MODEL, run / "model")
+    (run / "adapter" / "suretune.json").rename(run / "model" / "suretune.json")
+    shutil.rmtree(run / "adapter")
+    sealed = rundir.read_json(run / rundir.SEAL)
+    files = [name for name in sealed["files"] if not name.startswith("adapter/")]
+    files += [f"model/{path.name}" for path in (run / "model").iterdir()]
+    sealed["files"] = {name: rundir.sha256(run / name) for name in files}
+    sealed["names"] = rundir.digest_of(sorted(files))
+    rundir.write_json(run / rundir.SEAL, sealed)
 
 
 def seal_anew(run: Path) -> None:
@@ -767,6 +785,24 @@ def test_an_adapter_of_another_kind_is_not_served(copied: Path) -> None:
     assert stops(copied) == "V021"
 
 
+@pytest.mark.parametrize("sealed", [True, False])
+def test_of_dora_the_export_is_told_with_the_word_that_it_needs_without_a_seal(
+    copied: Path, sealed: bool
+) -> None:
+    path = copied / "adapter" / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "use_dora": True}))
+    seal_anew(copied)
+    if not sealed:
+        (copied / rundir.SEAL).unlink()
+    with pytest.raises(Stopped) as stopped:
+        open_house(config(allow_unverified=True), [str(copied)], Journal())
+    (finding,) = stopped.value.findings
+    command = next(part for part in finding.fix.en.split("`") if part.startswith("suretune export"))
+    more = [] if sealed else ["--unverified"]
+    adapter = str(copied / "adapter")
+    assert shlex.split(command)[2:] == [adapter, "--to", "merged", *more]
+
+
 def test_slots_that_do_not_fit_are_told(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("suretune.deploy.held.free_memory", lambda device: 5e7)
     assert stops(copied, max_num_seqs=64) == "V008"
@@ -777,6 +813,34 @@ def test_names_and_rooms_that_cannot_be_are_told(copied: Path) -> None:
     assert stops(copied, served_model_name=("a", "b")) == "C002"
     assert stops(copied, served_model_name=("pocket",)) == "C002"
     assert stops(copied, max_model_len=64) == "C002"
+
+
+def test_runs_of_one_name_are_served_by_the_names_that_are_told(
+    copied: Path, tmp_path: Path
+) -> None:
+    runs = [str(copied), str(tmp_path / "more" / "run")]
+    shutil.copytree(*runs)
+    with pytest.raises(Stopped) as stopped:
+        open_house(config(), runs, Journal())
+    (finding,) = stopped.value.findings
+    assert finding.code == "C008"
+    flag, *names = shlex.split(finding.fix.en.split("`")[-2])
+    assert (flag, names) == ("--served_model_name", ["run-1", "run-2"])
+    house = open_house(config(served_model_name=tuple(names)), runs, Journal())
+    assert [one.name for one in house.candidates] == names
+
+
+def test_a_model_that_a_run_trained_is_listed_with_its_proof(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    base = {"id": "pocket", "parent": None, "suretune": {"sealed": False}}
+    mine = {"sealed": True, "adapter_sha256": "0", "probes": {"asked": 9, "equal": 8}}
+    full = {"id": "full", "parent": None, "suretune": mine}
+    about = {"url": "", "engines": 1, "max_model_len": 8, "context": 8, "asked_model_len": None}
+    show_address({**about, "models": [base, full]}, False)
+    _, first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == "  pocket  the base"
+    assert second == "  full  sealed; 8 of 9 probes answered as in the seal"
 
 
 def test_a_busy_port_costs_no_model(server: Running) -> None:

@@ -468,7 +468,11 @@ def test_the_name_must_be_one_that_the_server_has(run: Path, verify: Any) -> Non
         assert (told.status, told.codes) == (USAGE, ["C002"])
         assert "a, b" in told.json["findings"][0]["fix"]["en"]
         assert verify(url, "--run", run, "--served_model_name", "b").status == OK
-        assert verify(url, "--run", run, "--served_model_name", "c").status == USAGE
+        told = verify(url, "--run", run, "--served_model_name", "c")
+        assert told.status == USAGE
+        fix = told.json["findings"][0]["fix"]
+        assert fix["en"].startswith("The server says: /chat/completions: 404 no c. `suretune")
+        assert fix["zh"].startswith("服务器的回答：/chat/completions：404 `no c`。`")
 
 
 @pytest.mark.parametrize(

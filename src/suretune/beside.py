@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from suretune import report_words
 from suretune.phrases import Report, part, words
 
@@ -16,6 +18,12 @@ COUNTED = (
 def titles() -> list[str]:
     """Of the columns of the summary, behind the model's name."""
     return [words(en, zh) for _, (en, zh) in COUNTED]
+
+
+def names(lines: Sequence[Report]) -> list[str]:
+    """What each model is called whose lines these are; the first is the base."""
+    others = [str(one["of"]) for one in lines[1:]]
+    return [words("base", "原模型"), *others]
 
 
 def counts(column: Report) -> list[str]:

@@ -63,6 +63,11 @@ def language() -> Language:
     )
 
 
+def chosen() -> Language | None:
+    """The language that `choose` was told; None where the environment decides."""
+    return _chosen[0] if _chosen else None
+
+
 def wish() -> str:
     """What the variable that is suretune's own asks for; it may be a language that is not known."""
     return os.environ.get(VARIABLE, "")

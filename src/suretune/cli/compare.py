@@ -11,9 +11,10 @@ from suretune import rundir, typed
 from suretune.because import in_words
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
-from suretune.cli.which import apart, named_adapter, named_run
+from suretune.cli.which import apart, around, named_adapter, named_run, with_runs
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.phrases import printable
+from suretune.preflight.again import flag
 from suretune.record.journal import OK, Journal
 from suretune.types import Text
 from suretune.words import say
@@ -21,7 +22,6 @@ from suretune.words import say
 if TYPE_CHECKING:
     from suretune.compare.beside import Asked, Side
 
-HOW = "suretune compare"
 OURS = b"<!doctype html>"  # how a page of ours begins
 
 
@@ -31,21 +31,33 @@ def side_by_side(command: Command, journal: Journal) -> int:
     texts, behind = _questions(command.plain.get("question", ()))
     html, more = _page_file(command.plain.get("html", ()), journal)
     words = [*command.words, *behind, *more]
-    paths = [named_adapter(word, journal, HOW) for word in words]
+    own = flag("html", str(html)) if html else []
+    for text in texts:
+        own += flag("question", text)
+    paths = [
+        named_adapter(word, journal, around(command, words, own, place))
+        for place, word in enumerate(words)
+    ]
     if not words:
-        paths = [str(named_run("", journal, HOW).path)]
+        paths = [str(named_run("", journal, "suretune compare").path)]
         words = [typed.path(_short(Path(paths[0])))]
-    own = _own_questions(config.answer.questions, texts, journal)
+    mine = _own_questions(config.answer.questions, texts, journal)
     from suretune.compare import beside
 
-    base, sides = beside.open_sides(config, words, paths, journal)
-    asked = own or beside.usual_questions(sides)
+    base, sides = beside.open_sides(
+        config,
+        words,
+        paths,
+        journal,
+        lambda runs, *without: with_runs(command, runs, own, *without),
+    )
+    asked = mine or beside.usual_questions(sides)
     told = beside.side_by_side(
         config,
         base,
         sides,
         asked,
-        _tokens(command, bool(own)),
+        _tokens(command, bool(mine)),
         journal,
     )
     if html is not None:
@@ -62,7 +74,7 @@ def side_by_side(command: Command, journal: Journal) -> int:
         tell(say(Text(f"page  {typed.path(html)}", f"网页  {typed.path(html)}")))
     _say_unnamed(sides, asked)
     if told["probes_differ"]:
-        _say_differ(told["probes_differ"], bool(own))
+        _say_differ(told["probes_differ"], bool(mine))
     return OK
 
 

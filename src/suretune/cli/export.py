@@ -9,9 +9,10 @@ from suretune import rundir, typed
 from suretune.cli.hub import switch
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
-from suretune.cli.which import named
+from suretune.cli.which import around, named
 from suretune.facts import FlagFacts
 from suretune.phrases import printable
+from suretune.preflight.again import flag
 from suretune.record.journal import Journal
 from suretune.types import Text
 from suretune.words import say
@@ -49,17 +50,21 @@ CALLED = {
 def carry_over(command: Command, journal: Journal) -> int:
     """Write it, prove it, and say what to type next."""
     unverified, behind = switch(command, "unverified")
-    given, word = _words(command)
+    given, words = _words(command)
     to = _one_of("to", given["to"], TARGETS, journal)
     if to is None:
         hint = Text(f"One of: {', '.join(TARGETS)}.", f"可选：{'、'.join(TARGETS)}。")
         raise journal.stop(FlagFacts("missing-flag", "--to", hint=hint))
     quant = _one_of("quant", given["quant"], QUANTS, journal) or ""
     seconds = _seconds(given["time_limit"], journal)
+    word = _one_run([*words, *behind], given["to"], journal)
+    own = ["--unverified"] if unverified else []
+    for name, value in given.items():
+        own += flag(name, value) if value else []
     found = named(
-        word or " ".join(behind),
+        word,
         journal,
-        "suretune export",
+        around(command, [word], own),
     )
     name = (found.run or found.path).name
     out = typed.place(given["out"] or f"{name}-{to}").absolute()
@@ -103,7 +108,7 @@ def carry_over(command: Command, journal: Journal) -> int:
     return status
 
 
-def _words(command: Command) -> tuple[dict[str, str], str]:
+def _words(command: Command) -> tuple[dict[str, str], list[str]]:
     """The one value of each flag, and the run: the word behind none of them."""
     given = {name: list(command.plain.get(name) or ()) for name in OWN}
     rest = [word for name in OWN if name != "out" for word in given[name][1:]]
@@ -111,7 +116,25 @@ def _words(command: Command) -> tuple[dict[str, str], str]:
     if not words and len(given["out"]) > 1:  # `--out DIR RUN`
         words = [given["out"].pop()]
     typed_so = {name: " ".join(each if name == "out" else each[:1]) for name, each in given.items()}
-    return typed_so, " ".join(words)
+    return typed_so, words
+
+
+def _one_run(words: list[str], to: str, journal: Journal) -> str:
+    """The run that was named, its path with blanks in it perhaps; a stop for more than one."""
+    whole = " ".join(words)
+    if not words[1:] or typed.place(whole).exists():
+        return whole
+    told = Text("one run at a time", "每次只能导出一个运行")
+    where = "export"
+    targets = [word for word in words if word.lower() in (*TARGETS, *CALLED)]
+    if targets:
+        told = Text("one target at a time", "每次只能导出到一个目标")
+        whole, where = " ".join([to, *targets]), "--to"
+    hint = Text(
+        f"{told.en}, each by a command of its own",
+        f"{told.zh}，请各用一条命令",
+    )
+    raise journal.stop(FlagFacts("bad-value", where, whole, hint=hint))
 
 
 def _seconds(word: str, journal: Journal) -> float:

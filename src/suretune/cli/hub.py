@@ -9,7 +9,7 @@ from typing import Any
 from suretune import rundir, typed
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
-from suretune.cli.which import named_run
+from suretune.cli.which import around, named_run
 from suretune.data.elsewhere import trouble
 from suretune.data.folders import LEARNED, MEASURED
 from suretune.facts import FlagFacts, SetupFacts
@@ -111,8 +111,8 @@ def give(command: Command, journal: Journal) -> int:
             "写出运行和目的地：suretune push runs/first hf::me/my-adapter",
         )
         raise journal.stop(FlagFacts("missing-flag", "hf::owner/name", hint=hint))
-    rest = [word for word in words if word != named[0][0]]
-    found = named_run(" ".join(rest), journal, "suretune push")
+    run = " ".join(word for word in words if word != named[0][0])
+    found = named_run(run, journal, _around(command, run, named[0][0]))
     sealed = found.run is not None and (found.run / rundir.SEAL).is_file()
     if found.run is None or not (sealed or unverified):
         raise journal.stop(not_sealed(found, serving=False))
@@ -158,6 +158,19 @@ def give(command: Command, journal: Journal) -> int:
     else:
         tell(say(_seen(given, private)))
     return OK if sealed else UNVERIFIED
+
+
+def _around(command: Command, run: str, target: str) -> str:
+    """The command that was typed, for another run."""
+    own = []
+    for name in ("public", "unverified"):
+        if switch(command, name)[0]:
+            own.append(f"--{name}")
+    return around(
+        command,
+        [run, target],
+        own,
+    )
 
 
 def _public(

@@ -10,7 +10,7 @@ from typing import Any
 from suretune import show
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
-from suretune.cli.which import named_adapter
+from suretune.cli.which import around, named_adapter
 from suretune.deploy.listen import (
     Reach,
     bind,
@@ -52,7 +52,10 @@ def listen(command: Command, journal: Journal) -> int:
     _log()
 
     with listening:
-        named = [named_adapter(run, journal, "suretune serve") for run in runs]
+        named = [
+            named_adapter(run, journal, around(command, runs, place=place))
+            for place, run in enumerate(runs)
+        ]
         from suretune.deploy.model_host import open_house
         from suretune.deploy.run_server import serve
 
@@ -64,12 +67,15 @@ def listen(command: Command, journal: Journal) -> int:
                 tell(say(once), err=True)
             if not command.json:
                 show.findings(journal.findings)
-            _tell({**about, "findings": list(map(journal.line, journal.findings))}, command.json)
+            show_address(
+                {**about, "findings": list(map(journal.line, journal.findings))}, command.json
+            )
 
         return serve(house, listening, reach, journal, ready)
 
 
-def _tell(about: Mapping[str, Any], as_json: bool) -> None:
+def show_address(about: Mapping[str, Any], as_json: bool) -> None:
+    """Where it listens, and what is served there."""
     if as_json:
         tell_json(about)
         return
@@ -107,7 +113,7 @@ def _engines(about: Mapping[str, Any]) -> Text:
 
 def _standing(model: Mapping[str, Any]) -> Text:
     facts = model["suretune"]
-    if model["parent"] is None:
+    if "adapter_sha256" not in facts:
         return Text("the base", "原模型")
     if not facts["sealed"]:
         return Text("NOT sealed: nothing proves what it answers", "没有验证记录：未经验证")

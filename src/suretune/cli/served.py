@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from suretune import show, typed
+from suretune import show
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
-from suretune.cli.which import named_run
+from suretune.cli.which import named_run, with_runs
 from suretune.deploy.listen import KEY
 from suretune.deploy.server_check import NEEDED, SECONDS, open_remote, verify_server
 from suretune.facts import FlagFacts
+from suretune.preflight.again import flag
 from suretune.record.journal import Journal
 from suretune.record.meant import not_sealed
 from suretune.types import Text
@@ -29,8 +30,12 @@ def verify_url(command: Command, journal: Journal) -> int:
         raise journal.stop(FlagFacts("missing-flag", "--run", hint=hint))
     key = (plain.get("api_key") or os.environ.get(KEY) or "").strip() or None
     remote = open_remote(command.word, key, seconds, journal)
-    how = typed.command("suretune", "verify", command.word, "--run")
-    found = named_run(plain["run"], journal, how)
+    own: list[str] = []
+    for name, value in plain.items():
+        if name not in ("run", "api_key"):
+            own += flag(name, value)
+    how = with_runs(command, [command.word], own)
+    found = named_run(plain["run"], journal, f"{how} --run")
     if found.checkpoint or found.run is None:
         raise journal.stop(not_sealed(found, serving=False))
     told, status = verify_server(

@@ -13,12 +13,13 @@ from suretune.cli.out import tell
 from suretune.cli.parse import Command
 from suretune.config import Resolved
 from suretune.facts import FlagFacts
+from suretune.preflight.again import flags_of
 from suretune.preflight.flags import LAST, OFF
 from suretune.record.journal import Journal
-from suretune.record.meant import Meant, meant, newest_run, run_meant
+from suretune.record.meant import PLACE, Meant, meant, newest_run, run_meant
 from suretune.record.sealed import is_as_sealed
 from suretune.types import Text
-from suretune.words import say
+from suretune.words import chosen, say
 
 DEMO = "runs/demo"
 WHOLE = re.compile(r"\s\S|[.?!。？！]$")  # what is a question by itself, as it was typed
@@ -59,10 +60,11 @@ def with_adapter(command: Command, journal: Journal) -> Command:
     word = command.resolved.config.answer.adapters
     if not word:
         return command
+    how = with_runs(command, command.words)  # a flag counts before a file that names one
     there = named_adapter(
         word,
         journal,
-        f"suretune {command.verb.name} --adapters",
+        f"{how} --adapters",
     )
     return replace(command, resolved=command.resolved.with_values("flag", adapters=there))
 
@@ -89,6 +91,40 @@ def apart(words: Sequence[str]) -> list[str]:
     """The questions of a command line: words without quotes are one, several in quotes several."""
     whole = all(map(WHOLE.search, words))
     return [word.strip() for word in (words if whole else [" ".join(words)])]
+
+
+def around(
+    command: Command,
+    runs: Sequence[str],
+    own: Sequence[str] = (),
+    place: int = 0,
+) -> str:
+    """The command as it was typed, but for the run at this place: there another one fits."""
+    words = list(runs)
+    words[place : place + 1] = [PLACE]
+    return with_runs(command, words, own)
+
+
+def with_runs(
+    command: Command,
+    runs: Sequence[str],
+    own: Sequence[str] = (),
+    *without: str,
+) -> str:
+    """The command as it was typed, but with these words behind its verb, mostly runs, and without
+    some of its options.
+
+    `own`: the words of those of its options that are no config.
+    """
+    words = [run if run == PLACE else typed.path(run) for run in runs]
+    flags = flags_of(
+        command.resolved,
+        file=command.file,
+        without=("adapters", *without),
+    )
+    if language := chosen():
+        flags += ["--lang", language]
+    return " ".join(["suretune", command.verb.name, *words, typed.command(*own, *flags)]).strip()
 
 
 def run_of(found: Meant) -> Path:

@@ -6,17 +6,18 @@ its folder says, as for `infer`: a sealed run, one without a seal, one that was 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from peft import PeftModel
 
-from suretune import rundir, typed
+from suretune import rundir
 from suretune.compare.asked import Asked, Side, differing, usual_questions
-from suretune.data.base import Base
+from suretune.data.base import PACKED, Base
 from suretune.data.identity import known_questions, plain
+from suretune.data.misfit import OTHER_PACKING
 from suretune.data.render import prompt_ids
 from suretune.facts import SetupFacts
 from suretune.model.full import open_whole
@@ -40,8 +41,10 @@ def open_sides(
     words: Sequence[str],
     paths: Sequence[str],
     journal: Journal,
+    again: Callable[..., str],
 ) -> tuple[Base, list[Side]]:
-    """The base that all of them share, and each; a stop where they do not. `words`: as typed."""
+    """The base that all of them share, and each; a stop where they do not. `words`: as typed;
+    `again`: the same command of other runs, without some of its options."""
     folders = [_folder(config, path, journal) for path in paths]
     abouts = [about_adapter(folder) for folder in folders]
     base = find_base_of(
@@ -57,18 +60,19 @@ def open_sides(
     wanted = base.fingerprint()
     theirs = [_fingerprint(config, *one, journal) for one in zip(abouts, folders, strict=True)]
     if (odd := next((i for i, print_ in enumerate(theirs) if print_ != wanted), None)) is not None:
-        same = [word for word, print_ in zip(words, theirs, strict=True) if print_ == theirs[odd]]
-        if theirs[0] == wanted:
-            same = [word for word, print_ in zip(words, theirs, strict=True) if print_ == wanted]
-        raise journal.stop(
-            SetupFacts(
-                "bases-differ",
-                words[odd],
-                f"{abouts[odd].get('base') or 'another base'}",
-                typed.command("suretune", "compare", *map(_typed, same)),
-                base.name,
-            )
+        left = wanted if wanted in theirs else theirs[odd]
+        kept = [word for word, print_ in zip(words, theirs, strict=True) if print_ == left]
+        without = () if left == wanted else ("model",)
+        packed = str(abouts[odd].get(PACKED) or "")
+        told = SetupFacts(
+            "bases-differ",
+            words[odd],
+            str(abouts[odd].get("base") or "another base"),
+            again(kept, *without),
+            base.name,
+            hint=OTHER_PACKING if packed != base.packed else None,
         )
+        raise journal.stop(told)
     sides = [
         Side(
             word,
@@ -81,10 +85,6 @@ def open_sides(
         for word, folder, about in zip(words, folders, abouts, strict=True)
     ]
     return base, sides
-
-
-def _typed(word: str) -> str:
-    return f"./{word}" if word.startswith("-") else word
 
 
 def _folder(config: Config, path: str, journal: Journal) -> Path:

@@ -7,13 +7,14 @@ import hashlib
 import os
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from suretune import pocket, typed
+from suretune import pocket, rundir, typed
 from suretune.because import in_words
 from suretune.data.elsewhere import trouble
 from suretune.data.vocabulary import MOST_BYTES, read_bounded
@@ -175,18 +176,83 @@ def _base(name: str, folder: Path) -> Base:
     except (OSError, ValueError, TypeError) as error:
         if is_pointer(path):
             raise Refusal(pointed(path)) from error
+        with suppress(OSError, rundir.Damaged):  # then it is a folder like any other
+            if (ours := _made_here(folder)) is not None:
+                raise Refusal(ours) from error
         found = _of(path.name, in_words(error))
-        raise Refusal(SetupFacts("model-incomplete", str(folder), found=found)) from error
+        raise Refusal(not_whole(folder, found)) from error
     if not isinstance(config, dict):
-        raise Refusal(SetupFacts("model-incomplete", str(folder), found="config.json"))
+        raise Refusal(not_whole(folder, "config.json"))
     text = text_part(config)
     for size in ("hidden_size", "max_position_embeddings", "vocab_size"):
         if not isinstance(text.get(size, 1), (int, type(None))):
             odd = f"config.json: {size} = {text[size]!r}"
-            raise Refusal(SetupFacts("model-incomplete", str(folder), found=odd))
+            raise Refusal(not_whole(folder, odd))
     if wrong := _wrong_index(folder / INDEX):
-        raise Refusal(SetupFacts("model-incomplete", str(folder), found=_of(INDEX, wrong)))
+        raise Refusal(not_whole(folder, _of(INDEX, wrong)))
     return Base(name, folder, config)
+
+
+def not_whole(folder: Path, found: str | Text) -> SetupFacts:
+    """The facts for a folder in which something is missing; with the command that downloads it
+    again, where its name says which model it is."""
+    known = hub_names().get(folder.name.lower())
+    again = f"hf download {known} --local-dir {typed.path(folder)}" if known else ""
+    return SetupFacts(
+        "model-incomplete",
+        str(folder),
+        found=found,
+        nearest=again,
+    )
+
+
+def _made_here(folder: Path) -> SetupFacts | None:
+    """The facts where a run, or an adapter, was named for a model: `found` is its adapter, `spare`
+    the model that it has, or that the command `nearest` makes of it."""
+    runs = rundir.runs_in(folder)
+    own = rundir.is_run(folder)
+    if not (own or runs or rundir.is_trained(folder)):
+        return None
+    meant = folder if own or not runs else runs[-1]
+    facts = SetupFacts(
+        "model-incomplete",
+        str(folder),
+        hint=_kind(folder, meant, own),
+    )
+    made = rundir.find_adapter(meant)
+    if made is None:
+        return facts
+    if rundir.is_whole(made):
+        return replace(facts, spare=typed.path(made))
+    near = (meant, *meant.parents[:2])
+    run = next(filter(rundir.is_run, near), None)
+    sealed = run and (run / rundir.SEAL).is_file()
+    if meant.parent.name == "checkpoints":
+        sealed = False
+    word = typed.path(meant)
+    more = "" if sealed else " --unverified"
+    name = (run or meant).name
+    return replace(
+        facts,
+        found=word,
+        nearest=f"suretune export {word} --to merged{more}",
+        spare=typed.path(f"{name}-merged"),
+    )
+
+
+def _kind(folder: Path, meant: Path, own: bool) -> Text:
+    """What was named for a model, in words."""
+    if meant != folder:
+        return Text(
+            f"{folder} is a folder of runs, not a model; the newest is {meant}.",
+            f"{folder} 是存放运行的文件夹，不是模型；最新的运行是 {meant}。",
+        )
+    if own:
+        return Text(f"{folder} is a run, not a model.", f"{folder} 是一次运行，不是模型。")
+    return Text(
+        f"{folder} is an adapter, not a whole model.",
+        f"{folder} 是适配器，不是完整的模型。",
+    )
 
 
 def _of(file: str, wrong: Text | str) -> Text:

@@ -19,6 +19,7 @@ import orjson
 from tokenizers import Tokenizer as Vocabulary
 
 from suretune.because import in_words
+from suretune.data.base import not_whole
 from suretune.data.template_files import (
     day_of,
     incomplete,
@@ -391,5 +392,5 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
     except (OSError, ValueError, AttributeError, TypeError) as error:
         why, file = in_words(error), "generation_config.json"
         found = Text(f"{file}: {why.en}", f"{file}：{why.zh}")
-        raise Refusal(SetupFacts("model-incomplete", str(folder), found=found)) from error
+        raise Refusal(not_whole(folder, found)) from error
     return tokenizer

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from suretune.because import in_words
-from suretune.data.base import is_pointer, pointed
+from suretune.data.base import is_pointer, not_whole, pointed
 from suretune.data.vocabulary import read_bounded
 from suretune.facts import SetupFacts
 from suretune.types import Text
@@ -23,7 +23,7 @@ def incomplete(folder: Path, found: Text) -> SetupFacts:
     for name in ("tokenizer.json", "tokenizer_config.json"):
         if is_pointer(folder / name):
             return pointed(folder / name)
-    return SetupFacts("model-incomplete", str(folder), found=_tokenizer(found))
+    return not_whole(folder, _tokenizer(found))
 
 
 def _tokenizer(found: Text) -> Text:

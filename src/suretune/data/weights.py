@@ -13,7 +13,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +23,7 @@ import orjson
 
 from suretune import typed
 from suretune.because import in_words
-from suretune.data.base import INDEX, Base, is_pointer, pointed
+from suretune.data.base import INDEX, Base, is_pointer, not_whole, pointed
 from suretune.data.yamltext import BadYaml, parse_yaml, written
 from suretune.facts import SetupFacts
 from suretune.families import hub_id, is_wrapper
@@ -296,12 +296,8 @@ def _incomplete(
         cure = f"hf download {base.name} --force-download"
         if base.fetched:  # the hub's own hashes say what is to be fetched anew
             cure = typed.command("suretune", "pull", base.spec)
-    return SetupFacts(
-        "model-incomplete",
-        str(base.folder),
-        found=found,
-        nearest=cure,
-    )
+    facts = not_whole(base.folder, found)
+    return replace(facts, nearest=cure) if cure else facts
 
 
 # --- what the config says -----------------------------------------------------------------------

@@ -45,6 +45,14 @@ ALONE_PACKED = Text(
     "这个目标把适配器加在原模型自己的 16 位数值上；训练和验证用的是 NF4，所以回答会略有不同"
     "（`--to merged` 写出的就是验证过的模型）",
 )
+GREETED = Text(
+    "  it answered a greeting; this run has no probes that it could be asked",
+    "  它回答了一句问候；这次运行没有可以提问的验证问题",
+)
+GREETED_UNPROVEN = Text(
+    "  it answered a greeting; there is no proof of it, and so no answers to compare with",
+    "  它回答了一句问候；它没有做过验证，没有可以对照的回答",
+)
 LONGER = 4  # times as long is what is advised where a target was not done in time
 SHARE = 0.9  # of the probes that passed in the proof; other arithmetic changes a few
 
@@ -78,7 +86,7 @@ def export(
         with journal.judging():
             refuse_taken(out)
             with whole(out) as part, _of(carried):
-                written = _with_packing(target.write(carried, wanted.quant, part), carried)
+                written = with_packing(target.write(carried, wanted.quant, part), carried)
                 proof = prove(target, carried, run, written, part)
                 told = _told(wanted, carried, run, written, proof)
                 rundir.write_json(part / EXPORT, {**told, "files": seal_folder(part)})
@@ -93,11 +101,11 @@ def export(
     return {**told, "next": list(target.commands(carried, out))}, status
 
 
-def _with_packing(written: Written, carried: Carried) -> Written:
+def with_packing(written: Written, carried: Carried) -> Written:
     """What is told beside it where the adapter was trained on a packed base."""
     if not carried.base.packed:
         return written
-    told = MERGED_PACKED if written.types else ALONE_PACKED
+    told = ALONE_PACKED if written.alone else MERGED_PACKED
     return replace(written, notes=[*written.notes, told])
 
 
@@ -269,12 +277,7 @@ def sentences(told: Mapping[str, Any]) -> list[Text]:
     lines += [Text(f"tensors: {types}", f"张量：{types}")] if types else []
     lines.append(Text(f"proof: {level.en}", f"验证：{level.zh}"))
     if proof["greeted"]:
-        lines.append(
-            Text(
-                "  it answered a greeting; this run has no probes that it could be asked",
-                "  它回答了一句问候；这次运行没有可以提问的验证问题",
-            )
-        )
+        lines.append(GREETED if told["run"] else GREETED_UNPROVEN)
     return [*lines, *_shown(proof)]
 
 

@@ -96,7 +96,8 @@ def open_house(
     names = config.serve.served_model_name
     if names and len(names) != len(runs):
         hint = Text(
-            f"{len(runs)} runs need {len(runs)} names", f"{len(runs)} 个运行需要同样多的名字"
+            f"Runs: {len(runs)}; names: {len(names)}. Each run takes one name, in their order",
+            f"运行有 {len(runs)} 个，名字有 {len(names)} 个：按顺序给每个运行一个名字",
         )
         raise journal.stop(
             FlagFacts("bad-value", "--served_model_name", " ".join(names), hint=hint)
@@ -117,10 +118,7 @@ def open_house(
     for candidate in () if whole else candidates:
         check_base(candidate, base, fingerprint, journal)
         if candidate.name in taken:
-            hint = Text("two models have this name", "有两个模型同名")
-            raise journal.stop(
-                FlagFacts("bad-value", "--served_model_name", candidate.name, hint=hint)
-            )
+            raise journal.stop(_namesakes(candidate.name, names, candidates))
         taken.add(candidate.name)
     if len(candidates) > config.serve.max_loras:
         hint = Text(f"{len(candidates)} runs were given", f"给出了 {len(candidates)} 个运行")
@@ -148,14 +146,38 @@ def _alone(
         return None
     run, one = whole[0]
     if len(candidates) > 1:
-        hint = Text(
-            f"{run} trained the base's own weights: it is a model by itself, and no adapter can"
-            " share its base. Serve it by a command of its own",
-            f"{run} 训练的是原模型自身的权重，它自己就是一个模型，不能和适配器共用原模型；"
-            "请单独用一条命令部署它",
-        )
-        raise journal.stop(FlagFacts("bad-value", "serve", " ".join(runs), hint=hint))
+        words = " ".join(runs)
+        raise journal.stop(FlagFacts("bad-value", "serve", words, hint=by_itself(run)))
     return one
+
+
+def by_itself(run: str) -> Text:
+    """Why a model whose own weights were trained is not served beside adapters."""
+    return Text(
+        f"{run} trained the base's own weights: it is a model by itself, and no adapter can"
+        " share its base. Serve it by a command of its own",
+        f"{run} 训练的是原模型自身的权重，它自己就是一个模型，不能和适配器共用原模型；"
+        "请单独用一条命令部署它",
+    )
+
+
+def _namesakes(
+    name: str,
+    given: Sequence[str],
+    candidates: Sequence[Candidate],
+) -> FlagFacts:
+    """What is told of two models of one name; with names that tell all of them apart, unless the
+    user gave those that are."""
+    told = Text(f"two models are called {name}", f"有两个模型都叫 {name}")
+    if given:
+        return FlagFacts("bad-value", "--served_model_name", " ".join(given), hint=told)
+    names = [f"{one.name}-{place}" for place, one in enumerate(candidates, 1)]
+    flag = typed.command("--served_model_name", *names)
+    hint = Text(
+        f"{told.en}, so each needs a name of its own: `{flag}`",
+        f"{told.zh}，要给每个运行各起一个名字：`{flag}`",
+    )
+    return FlagFacts("missing-flag", "--served_model_name", hint=hint)
 
 
 def base_name(base: Base) -> str:

@@ -23,7 +23,7 @@ from suretune.data.fitness import with_system_role
 from suretune.data.misfit import wrong_base
 from suretune.data.template import load_tokenizer
 from suretune.data.wall import Unfit
-from suretune.deploy.model_host import House, base_name
+from suretune.deploy.model_host import House, base_name, by_itself
 from suretune.deploy.seal_replay import (
     Candidate,
     Record,
@@ -229,6 +229,14 @@ def keep_inside(folder: Path, root: Path) -> None:
                 left.append(real)
 
 
+def need_adapter(candidate: Candidate, path: str) -> None:
+    """`Refused` for a model whose own weights were trained."""
+    if candidate.whole:
+        why = by_itself(path)
+        told = say(Text(f"{why.en}.", f"{why.zh}。"))
+        raise Refused(400, f"Not served. {told}", param="lora_path")
+
+
 def not_served(stopped: Stopped | rundir.Damaged, root: Path) -> Refused:
     """Why an adapter is not loaded: which file, what was found there, and what mends it."""
     if isinstance(stopped, rundir.Damaged):
@@ -269,6 +277,7 @@ def loader(engine: Desk, house: House, models: Models) -> Callable[[str, str], A
         keep_inside(there, root)
         candidate = open_candidate(str(there), name, house.config, journal)
         keep_inside(candidate.run or candidate.folder, root)  # a `newest` may name another folder
+        need_adapter(candidate, path)
         check_base(candidate, house.base, house.fingerprint, journal)
         record = recorded(candidate, candidate.run, journal) if candidate.run else None
         if record and room_needed(record) > house.room:

@@ -47,7 +47,7 @@ def verify_server(
         heard = listen(remote, model, sealed, needed)
     except Trouble as trouble:
         if trouble.status == 404 and name:
-            raise _no_such(name, trouble.found, journal) from trouble
+            raise _no_such(name, _says(trouble.found), journal) from trouble
         asked = f"suretune verify {typed.word(remote.url)} --run {typed.path(run)}"
         raise journal.stop(
             SetupFacts(trouble.problem, remote.url, trouble.found, asked)
@@ -106,9 +106,16 @@ def _served_name(remote: Remote, run: Path, journal: Journal) -> str:
         return run.name
     if len(names) == 1:
         return names[0]
-    raise _no_such(run.name, ", ".join(names), journal)
+    has = Text(f"The server has: {', '.join(names)}.", f"服务器上有：{'、'.join(names)}。")
+    none = Text("The server lists no model.", "服务器没有列出任何模型。")
+    raise _no_such(run.name, has if names else none, journal)
 
 
-def _no_such(name: str, found: str | Text, journal: Journal) -> Stopped:
-    hint = Text(f"The server says: {found}.", f"服务器上有：{found}。")
+def _says(found: str | Text) -> Text:
+    """A server's own words, put into a sentence."""
+    en, zh = (found.en, found.zh) if isinstance(found, Text) else (found, found)
+    return Text(f"The server says: {en.removesuffix('.')}.", f"服务器的回答：{zh}。")
+
+
+def _no_such(name: str, hint: Text, journal: Journal) -> Stopped:
     return journal.stop(FlagFacts("bad-value", "--served_model_name", name, hint=hint))

@@ -74,12 +74,14 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written, told line by line; `reads`: the target's own code has taken it."""
+    """What was written, told line by line; `reads`: the target's own code has taken it; `alone`:
+    the adapter by itself, which the target puts on the base's own numbers."""
 
     notes: Sequence[Text] = ()
     types: Mapping[str, int] = field(default_factory=dict)  # of tensors, how many have each
     reads: bool = False
     figures: Mapping[str, Any] = field(default_factory=dict)
+    alone: bool = False
 
 
 class NotAsked(Exception):

@@ -155,7 +155,7 @@ def write_mlx(carried: Carried, folder: Path) -> Written:
         },
     )
     copy_words(carried, folder)
-    return Written()
+    return Written(alone=True)
 
 
 def ask_mlx(

@@ -232,7 +232,11 @@ def write_adapter(
         f"{odd} layers are called as the base's own files call them",
         f"{odd} 个层改用了原模型文件里的名字",
     )
-    return Written([note] if odd else [], figures={"layers_renamed": odd})
+    return Written(
+        [note] if odd else [],
+        figures={"layers_renamed": odd},
+        alone=True,
+    )
 
 
 def _as_plain(carried: Carried) -> tuple[dict[str, Tensor], dict[str, Any]]:

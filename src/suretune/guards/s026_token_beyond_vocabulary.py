@@ -38,7 +38,7 @@ GUARD = Guard(
         "训练会中途出错，而且不说原因。",
     ),
     fix=Text(
-        "Use the tokenizer that came with the model: `hf download ID --local-dir MODEL`.",
-        "使用模型自带的分词器：`hf download ID --local-dir MODEL`。",
+        "Put the tokenizer back that came with the model (tokenizer.json, tokenizer_config.json).",
+        "换回模型自带的分词器（tokenizer.json、tokenizer_config.json）。",
     ),
 )

@@ -20,7 +20,7 @@ V002 not-sealed：要提供服务或重新验证的适配器没有通过验证�
 """
 
 from suretune.facts import SetupFacts
-from suretune.guards.guard import Guard, Values, for_setup
+from suretune.guards.guard import EMPTY, Guard, Values, for_setup
 from suretune.types import Text
 
 SERVED = Text(
@@ -30,6 +30,10 @@ SERVED = Text(
 EXPORTED = Text(
     "Export a sealed run, or add `--unverified`.",
     "改为导出验证通过的运行，或加上 `--unverified`。",
+)
+ALL_THE_SAME = Text(
+    " `--unverified` exports it all the same.",
+    "加上 `--unverified` 也可以照样导出。",
 )
 NAMED = Text(
     "Name a run that is sealed; `suretune sft` makes one.",
@@ -58,7 +62,11 @@ def check(facts: SetupFacts) -> Values | None:
         return {**values, "way": facts.hint}
     verb = facts.nearest.removeprefix("suretune ").partition(" ")[0]
     way = WAYS.get(verb) or {"export": EXPORTED, "serve": SERVED}.get(facts.spare, NAMED)
-    said = Text(way.en.replace("{0}", facts.nearest), way.zh.replace("{0}", facts.nearest))
+    more = ALL_THE_SAME if facts.spare == "export" and verb in WAYS else EMPTY
+    said = Text(
+        way.en.replace("{0}", facts.nearest) + more.en,
+        way.zh.replace("{0}", facts.nearest) + more.zh,
+    )
     return {**values, "way": said}
 
 

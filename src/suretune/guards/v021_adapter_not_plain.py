@@ -9,8 +9,8 @@ Why it matters: the adapters of a server share one batch, and so each may only a
 all of them compute. Anything else would be left out, and answered wrongly.
 
 Fix: `suretune infer --adapters FOLDER` answers with it, one conversation at a time. To serve DoRA,
-`suretune export FOLDER --to merged` makes a model of its own; train anything else again as plain
-LoRA.
+`suretune export FOLDER --to merged` makes a model of its own (with `--unverified` where it has no
+seal); train anything else again as plain LoRA.
 
 V021 adapter-not-plain：服务引擎无法计算这个适配器，因为它不只是各层线性层上的 LoRA。
 
@@ -21,7 +21,8 @@ V021 adapter-not-plain：服务引擎无法计算这个适配器，因为它不�
 掉，回答就错了。
 
 怎么改：`suretune infer --adapters 文件夹` 可以用它逐个对话回答。要部署服务，DoRA 可以用
-`suretune export 文件夹 --to merged` 写成完整的模型，其他的请重新训练成普通 LoRA。
+`suretune export 文件夹 --to merged` 写成完整的模型（没有验证记录的要加 `--unverified`），其他的请重
+新训练成普通 LoRA。
 """
 
 import shlex
@@ -48,12 +49,13 @@ KNOWN = {
 PLAIN = Text("train it as plain LoRA", "请训练成普通 LoRA")
 
 
-def _merged(folder: str) -> Text:
-    command = f"`suretune export {shlex.quote(folder)} --to merged`"
+def _merged(folder: str, more: str) -> Text:
+    command = f"`suretune export {shlex.quote(folder)} --to merged{more}`"
     return Text(f"{command} makes a model of its own", f"用 {command} 写成完整的模型")
 
 
 def check(facts: SetupFacts) -> Values | None:
+    """`nearest`: the base, where one was named; `spare`: what an export of it needs to be told."""
     if facts.problem != "adapter-not-plain":
         return None
     name = word(facts.found)
@@ -61,12 +63,13 @@ def check(facts: SetupFacts) -> Values | None:
     if name.isidentifier() and name != "lm_head":
         place = Text(f"its configuration sets `{name}`", f"它的配置设置了 `{name}`")
     model = f" --model {shlex.quote(facts.nearest)}" if facts.nearest else ""
+    more = model + (f" {facts.spare}" if facts.spare else "")
     return {
         "where": facts.detail,
         "detail": facts.detail,
         "reason": KNOWN.get(name, place),
         "command": f"suretune infer --adapters {shlex.quote(facts.detail)}{model}",
-        "way": _merged(facts.detail) if name == "use_dora" else PLAIN,
+        "way": _merged(facts.detail, more) if name == "use_dora" else PLAIN,
     }
 
 

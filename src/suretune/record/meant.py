@@ -23,6 +23,7 @@ from suretune.types import Text
 
 SHOWN = 8  # runs of a folder that are listed
 CONFIG = "config.yaml"  # how a run was asked for
+PLACE = "\0"  # of the run, in a command around it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Meant:
 def meant(word: str, journal: Journal, how: str = "") -> Meant:
     """What a word means, or a stop that says what there is instead.
 
-    `how`: the command that the word stands behind, to print it with the word that is meant.
+    `how`: the command that the word stands behind, or at PLACE in it, to print it with the word
+    that is meant.
     """
     if not word.strip():  # of a variable that is empty; a path, it would be this folder
         raise journal.stop(FlagFacts("missing-flag", "RUN"))
@@ -200,7 +202,7 @@ def _only_run(path: Path, journal: Journal, how: str) -> Meant | None:
     if len(runs) > 1:
         found = ", ".join(run.name for run in runs[-SHOWN:])
         more = f" (+{len(runs) - SHOWN})" if len(runs) > SHOWN else ""
-        newest = f"{how} {typed.path(runs[-1])}".strip()
+        newest = _around_run(how, runs[-1])
         about = SetupFacts(
             "several-runs",
             str(path),
@@ -228,9 +230,15 @@ def _nothing(path: Path, journal: Journal, how: str) -> Exception:
         runs = {path.name: above}
     close = get_close_matches(path.name, runs, n=1)
     only = list(runs) if len(runs) == 1 and not path.exists() else []
-    near = [f"{how} {typed.path(runs[name])}".strip() for name in close or only]
+    near = [_around_run(how, runs[name]) for name in close or only]
     known = [str(run) for run in runs.values()][-SHOWN:]
     return journal.stop(nothing_there(path, known, "".join(near)))
+
+
+def _around_run(how: str, run: Path) -> str:
+    word = typed.path(run)
+    whole = how.replace(PLACE, word) if PLACE in how else f"{how} {word}"
+    return whole.strip()
 
 
 def _around(path: Path) -> list[Path]:

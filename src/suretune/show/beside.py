@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from suretune import phrases as p
-from suretune.beside import counts, marks_of, titles, verdict_of
+from suretune.beside import counts, marks_of, names, titles, verdict_of
 from suretune.phrases import Report, several, words
 from suretune.show.console import pairs, put, results, safe, wrapped
 
@@ -20,8 +20,9 @@ def beside(told: Report, to: Console | None = None) -> None:
     to = to or results()
     for question in several(told, "questions"):
         put(to, safe(question.get("question"), "bold"))
-        for answer in several(question, "answers"):
-            head = Styled("  ").append_text(safe(answer["of"], "dim")).append("  ")
+        answers = several(question, "answers")
+        for name, answer in zip(names(answers), answers, strict=True):
+            head = Styled("  ").append_text(safe(name, "dim")).append("  ")
             for mark in _marks(answer):
                 head.append_text(mark)
             put(to, head)
@@ -30,8 +31,9 @@ def beside(told: Report, to: Console | None = None) -> None:
     table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False)
     for title in ("", *titles()):
         table.add_column(title, overflow="fold")
-    for column in several(told, "summary"):
-        table.add_row(safe(column["of"], "dim"), *map(safe, counts(column)))
+    summary = several(told, "summary")
+    for name, column in zip(names(summary), summary, strict=True):
+        table.add_row(safe(name, "dim"), *map(safe, counts(column)))
     put(to, table)
     verdicts = [(p.printable(run["name"]), safe(verdict_of(run))) for run in several(told, "runs")]
     put(to, "", pairs(to, verdicts, indent=0))

@@ -104,4 +104,12 @@ def look_at_kind(folder: Path, config: Config, journal: Journal, *, serving: boo
         raise journal.stop(SetupFacts("not-lora", str(folder), found=kind))
     if serving and (what := unlike_lora(folder)):
         model = config.model.model or ""
-        raise journal.stop(SetupFacts("adapter-not-plain", str(folder), what, model))
+        sealed = folder.name in rundir.MADE and (folder.parent / rundir.SEAL).is_file()
+        told = SetupFacts(
+            "adapter-not-plain",
+            str(folder),
+            what,
+            model,
+            "" if sealed else "--unverified",
+        )
+        raise journal.stop(told)

@@ -14,7 +14,7 @@ from suretune.verify.report import document
 def page(told: Report) -> str:
     """The whole page. It needs no script and no other file, and makes no request."""
     title = words("The same questions, side by side", "同样的问题，并排比较")
-    names = " · ".join(p.printable(one["of"]) for one in several(told, "summary"))
+    names = " · ".join(map(p.printable, beside.names(several(told, "summary"))))
     model = p.printable(told.get("base") or "")
     top = (
         f'<header>\n<p class="about">{escape(model)}</p>\n<h1>{escape(title)}</h1>\n'
@@ -28,9 +28,10 @@ def page(told: Report) -> str:
 
 
 def _summary(told: Report) -> Section:
+    summary = several(told, "summary")
     rows = tuple(
-        (line(str(column["of"])), *(line(count) for count in beside.counts(column)))
-        for column in several(told, "summary")
+        (line(name), *map(line, beside.counts(column)))
+        for name, column in zip(beside.names(summary), summary, strict=True)
     )
     table = Table(("", *beside.titles()), rows, frozenset({1, 2, 3}))
     runs = tuple((str(run["name"]), line(beside.verdict_of(run))) for run in several(told, "runs"))
@@ -46,7 +47,7 @@ def _questions(told: Report) -> Section:
     for question in several(told, "questions"):
         cells = [_answer(question, answer) for answer in several(question, "answers")]
         rows.append((line(Piece(str(question["question"]), "strong")), *cells))
-    head = (words("question", "问题"), *(str(one["of"]) for one in several(told, "summary")))
+    head = (words("question", "问题"), *beside.names(several(told, "summary")))
     title = words("Every answer", "全部回答")
     return Section(
         "answers",

@@ -9,10 +9,11 @@ from pathlib import Path
 from suretune import rundir
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command, Verb
-from suretune.cli.which import named_run
+from suretune.cli.which import around, named_run
 from suretune.config import options
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.options import RunOptions
+from suretune.preflight.again import flag
 from suretune.preflight.machine import missing_trackers
 from suretune.record.journal import OK, Journal
 from suretune.record.lock import LOCK, only_writer
@@ -28,7 +29,9 @@ def track(command: Command, journal: Journal) -> int:
     """Feed each of them with what it does not have yet."""
     from suretune.run.tracking import track as feed
 
-    found = named_run(command.word, journal, "suretune track")
+    to = command.plain.get("to")
+    how = around(command, [command.word], flag("to", tuple(to)) if to else ())
+    found = named_run(command.word, journal, how)
     run = found.run
     if run is None or not any((run / name).is_file() for name in ("config.yaml", "run.json")):
         raise journal.stop(never_began(found.path))

@@ -9,7 +9,7 @@ from typing import Any
 from suretune.cli import job
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command, Verb
-from suretune.cli.which import named_run, run_of
+from suretune.cli.which import around, named_run, run_of
 from suretune.facts import FlagFacts
 from suretune.model.lean import lean
 from suretune.record.journal import OK, UNVERIFIED, Journal
@@ -42,7 +42,7 @@ def verify(command: Command, journal: Journal) -> int:
     found = named_run(
         command.word,
         journal,
-        f"suretune {command.verb.name}",
+        around(command, [command.word]),
     )
     if found.checkpoint:
         raise journal.stop(not_sealed(found, serving=False))
