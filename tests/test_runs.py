@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import io
 import json
 import os
@@ -9,6 +11,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +30,7 @@ from suretune.cli.verbs.report import verdict_of
 from suretune.config import Resolved
 from suretune.preflight.flags import resuming_flags
 from suretune.record.journal import Journal, Stopped
-from suretune.record.lock import LOCK, only_writer
+from suretune.record.lock import LOCK, is_busy, only_writer
 from suretune.record.meant import Meant, meant, run_meant, way_back
 from suretune.record.sealed import WITHOUT_WHICH, read_seal, sealed_names
 from suretune.record.whatitis import no_checkpoint
@@ -155,6 +158,34 @@ def test_beside_a_run_that_is_still_made_nobody_is_sent_to_resume_it(
     at_work, interrupted = capsys.readouterr().err.split("This run is")[:2]
     assert at_work == f"Another suretune works on the run {run} now. "
     assert f"to go on with it: suretune resume {run}" in interrupted
+
+
+def test_who_only_looks_keeps_no_writer_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its shared lock is there for a moment; it is asked for again."""
+    path = tmp_path / LOCK
+    path.touch()
+    with path.open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        monkeypatch.setattr(time, "sleep", lambda s: s and fcntl.flock(looking, fcntl.LOCK_UN))
+        with only_writer(path, Journal()):
+            assert is_busy(tmp_path)
+    assert not is_busy(tmp_path)
+
+
+def test_a_file_system_without_locks_is_no_other_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    (tmp_path / LOCK).touch()
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert not is_busy(tmp_path)
+    stopped = stopped_by(lambda: only_writer(tmp_path / LOCK, Journal()).__enter__())
+    assert stopped.code == "S009" and "-o flock" in stopped.fix.en
+    assert "another suretune" not in stopped.what.en + stopped.fix.en
 
 
 def test_a_sealed_run_that_lost_its_report_is_damaged_and_not_interrupted(tmp_path: Path) -> None:
@@ -770,7 +801,7 @@ def test_a_servers_model_list_cannot_act(
     assert main(["verify", "http://127.0.0.1:9/v1", "--run", str(run), "--json"]) == 0
     about = {"url": "u", "models": [{"id": ACTS, "parent": None, "suretune": {}}]}
     about |= {"max_model_len": 64, "context": 64, "asked_model_len": None, "engines": 1}
-    serve._tell(about, False)
+    serve.show_address(about, False)
     said = capsys.readouterr()
     assert quiet(said.out + said.err) and said.out.count("red") == 3
 
@@ -779,9 +810,9 @@ def test_a_name_in_a_servers_list_cannot_act_in_a_finding(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     from suretune import show
-    from suretune.deploy.server_check import _no_such
+    from suretune.deploy.server_check import _no_such, _says
 
-    show.findings(_no_such("glow", ACTS, Journal()).findings)
+    show.findings(_no_such("glow", _says(ACTS), Journal()).findings)
     said = capsys.readouterr().out
     assert quiet(said) and "red" in said
 

@@ -95,6 +95,17 @@ WAYS = {
             "等另一个进程结束之后，再执行这条命令。",
         ),
     ),
+    "no-locks": (  # the file system has none
+        Text(
+            "Nothing would keep a second process out, and two would spoil each other's files.",
+            "挡不住第二个进程；两个进程同时写，会互相破坏文件。",
+        ),
+        Text(
+            "Work on a disk of the machine itself, or mount this file system with locks (Lustre:"
+            " `-o flock`).",
+            "请在本机磁盘上进行，或者挂载这个文件系统时启用文件锁（Lustre 用 `-o flock`）。",
+        ),
+    ),
     "its-own": (  # the folder of a run that is there
         OF_A_FILE,
         Text(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from suretune.because import in_words
 from suretune.facts import SetupFacts
@@ -13,6 +15,7 @@ from suretune.record.journal import Journal
 from suretune.types import Text
 
 LOCK = "run.lock"
+LOOKS = (0.0, 0.05, 0.2)  # seconds before each try: who only looks holds the lock for a moment
 
 
 def is_busy(run: Path) -> bool:
@@ -55,7 +58,27 @@ def only_writer(lock: Path, journal: Journal) -> Iterator[None]:
         raise journal.stop(about) from error
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = _is_held(file)
         except OSError as error:
-            raise journal.stop(is_taken(lock.parent)) from error
+            about = SetupFacts(
+                "output-not-writable",
+                str(lock.parent),
+                in_words(error),
+                spare="no-locks",
+            )
+            raise journal.stop(about) from error
+        if not held:
+            raise journal.stop(is_taken(lock.parent))
         yield
+
+
+def _is_held(file: IO[str]) -> bool:
+    """Whether the lock is ours now."""
+    for seconds in LOOKS:
+        time.sleep(seconds)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        return True
+    return False
