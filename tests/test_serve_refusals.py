@@ -246,17 +246,17 @@ def test_the_room_is_told_with_every_model() -> None:
 def test_the_room_is_shown_at_the_start_and_what_was_cut_of_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from suretune.cli.serve import _tell
+    from suretune.cli.serve import show_address
 
     about = {"url": "http://127.0.0.1:8000/v1", "models": [], "context": 2048, "engines": 1}
     for asked, told in ((None, False), (1024, False), (9000, True)):
         room = min(asked or 2048, 2048)
-        _tell({**about, "max_model_len": room, "asked_model_len": asked}, as_json=False)
+        show_address({**about, "max_model_len": room, "asked_model_len": asked}, as_json=False)
         shown = capsys.readouterr().out
         assert f"{room} tokens" in shown and "--max_model_len" in shown and "2048" in shown
         assert ("9000" in shown) is told
         assert "http://127.0.0.1:8000/docs" in shown
-    _tell({**about, "max_model_len": 2048, "asked_model_len": None}, as_json=True)
+    show_address({**about, "max_model_len": 2048, "asked_model_len": None}, as_json=True)
     assert json.loads(capsys.readouterr().out)["max_model_len"] == 2048
 
 
