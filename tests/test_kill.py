@@ -16,6 +16,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ from suretune.run.compose import train_only
 from suretune.run.folder import make_run
 from suretune.run.prove import seal
 from suretune.run.questions import derived_parts, keep_questions
-from suretune.run.resume import reopen
+from suretune.run.resume import _changed_by, reopen
 from suretune.types import Origin, Sample, Span
 from suretune.verify.measure import Questions
 from suretune.verify.probes import Probe
@@ -367,9 +368,22 @@ def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
         (finding,) = stopped.value.findings
         assert finding.code == "S013"
         assert finding.what.en.endswith(f" this has changed: rows, {what}.")
-    file.unlink()
-    with pytest.raises(Stopped, match="D001"):
-        reopen(run, Journal())
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n"
+    for text, code in ((pointer, "D037"), ("", "D016"), (None, "D001")):
+        file.unlink() if text is None else file.write_text(text)
+        with pytest.raises(Stopped, match=code):  # what is to be put back
+            reopen(run, Journal())
+
+
+def test_what_changed_is_what_stops_and_its_place_stays_whole(tmp_path: Path) -> None:
+    """Behind notes, and in a file whose name has a comma."""
+    note = SimpleNamespace(stops=False, code="C005", name="harmless-no-effect", where="--optim")
+    stop = SimpleNamespace(stops=True, code="D008", name="wrong-type", where="a, b.jsonl:61")
+    facts = _changed_by(SimpleNamespace(findings=[note, stop], status=3), tmp_path)  # type: ignore[arg-type]
+    assert facts is not None
+    (finding,) = Journal(verb="resume").stop(facts).findings
+    assert finding.what.en.endswith(" this has changed: rows, a, b.jsonl:61 (D008 wrong-type).")
+    assert finding.what.zh.endswith("：数据，a, b.jsonl:61 (D008 wrong-type)。")
 
 
 def test_what_changed_of_the_questions_is_named(tmp_path: Path) -> None:
@@ -406,13 +420,13 @@ def test_what_changed_of_the_questions_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("derived", "also", "whose"),
     [
-        (["probes", "skills"], False, "suretune's"),
+        (["probes", "skills"], False, "suretune's, too"),
         (["skills"], False, "the user's"),
         ([], False, "the user's"),
         (["probes", "skills"], True, "the user's"),
     ],
 )
-def test_questions_that_another_version_derives_are_no_change_of_the_users(
+def test_questions_that_no_flag_gives_may_be_those_of_another_version(
     tmp_path: Path, derived: list[str], also: bool, whose: str
 ) -> None:
     """`also`: rows that were held out changed as well."""
@@ -427,9 +441,9 @@ def test_questions_that_another_version_derives_are_no_change_of_the_users(
     with pytest.raises(Stopped) as stopped:
         keep_questions(tmp_path, other, ["Glow"], [], Journal(), derived)
     (finding,) = stopped.value.findings
-    undo = f"Undo the change and call `suretune resume {tmp_path}` again"
-    mends = {"the user's": undo, "suretune's": "Go on with that one"}
-    assert {who for who, words in mends.items() if words in finding.fix.en} == {whose}
+    said = "If nothing of yours changed, this version of suretune derives other questions"
+    assert f"Undo the change and call `suretune resume {tmp_path}` again" in finding.fix.en
+    assert (said in finding.fix.en) is (whose == "suretune's, too")
 
 
 @pytest.mark.parametrize(
@@ -441,7 +455,7 @@ def test_questions_that_another_version_derives_are_no_change_of_the_users(
         ({"general": ("general.jsonl",)}, ["probes"]),
     ],
 )
-def test_questions_that_no_file_gives_are_suretunes_own(
+def test_questions_that_no_flag_gives_are_derived(
     flags: dict[str, Any], derived: list[str]
 ) -> None:
     assert derived_parts(ProofOptions(**flags)) == derived

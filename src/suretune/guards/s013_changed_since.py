@@ -33,25 +33,33 @@ PARTS = {
 }
 
 
+VERSION = Text(
+    " If nothing of yours changed, this version of suretune derives other questions than the one"
+    " that began the run: go on with that one.",
+    "如果你什么都没改，那就是这个版本的 suretune 生成的问题与开始时的版本不同：请用那个版本继续。",
+)
+
+
 def check(facts: SetupFacts) -> Values | None:
     values = for_setup("changed-since", "resume")(facts)
     if values is None:
         return None
-    parts = facts.detail.split(", ")
+    one = facts.hint is not None  # of which the hint says where
+    parts = [facts.detail] if one else facts.detail.split(", ")
     named = [PARTS.get(part) or f"`{part}`" for part in parts]
-    detail = Text(", ".join(parts), "、".join(named))
+    where = facts.hint or Text("", "")
+    detail = Text(", ".join(parts) + where.en, "、".join(named) + where.zh)
     run = values["found_path"]
     undo = Text(
         f"Undo the change and call `suretune resume {run}` again",
         f"撤销改动后再运行 `suretune resume {run}`",
     )
-    if facts.spare == "version":
-        undo = Text(
-            "Nothing of yours changed: this version of suretune derives other questions than the"
-            " one that began the run. Go on with that one",
-            "你的文件没有变：这个版本的 suretune 生成的问题与开始训练的版本不同。请用那个版本继续",
-        )
-    return {**values, "detail": detail, "undo": undo}
+    return {
+        **values,
+        "detail": detail,
+        "undo": undo,
+        "else": VERSION if facts.spare == "derived" else Text("", ""),
+    }
 
 
 GUARD = Guard(
@@ -70,7 +78,7 @@ GUARD = Guard(
         "中断前后就不是同一次训练，结果也无法重现。",
     ),
     fix=Text(
-        "{undo}, or begin anew in another `--output_dir`.",
-        "{undo}，或者换一个 `--output_dir` 重新开始。",
+        "{undo}, or begin anew in another `--output_dir`.{else}",
+        "{undo}，或者换一个 `--output_dir` 重新开始。{else}",
     ),
 )

@@ -28,10 +28,29 @@ BY_HAND = Text(
     "Put it back as it was, or make it again by the command that made it.",
     "把它原样放回，或用当初的命令重新生成。",
 )
+LOADS = Text(
+    "A file that was changed or cut off may still load, and the model answers otherwise.",
+    "改动过或被截断的文件有时还能加载，但模型的回答已经不同。",
+)
+LOGGED = Text(
+    "The report will show fewer updates than were made.",
+    "报告里的更新会比实际的少。",
+)
+HEEDED = {
+    "passed over": Text(
+        "Nothing: it is passed over, and what was made after the one before is made again.",
+        "不用改：跳过它，前一个检查点之后的部分会重新训练。",
+    ),
+    "log": Text(
+        "Nothing: the weights of these updates are there.",
+        "不用改：这几次更新的权重都在。",
+    ),
+}
 
 
 def check(facts: SetupFacts) -> Values | None:
-    """`nearest`: the command that goes on from what is whole, or makes it again; else empty."""
+    """`nearest`: the command that goes on from what is whole, or makes it again; else empty.
+    `spare`: a key of `HEEDED`, of a resume that goes on all the same."""
     values = for_setup("checkpoint-damaged")(facts)
     goes_on = Text(
         f"`{facts.nearest}` continues from the newest checkpoint that is whole.",
@@ -42,7 +61,8 @@ def check(facts: SetupFacts) -> Values | None:
         f"把它原样放回，或重新训练：`{facts.nearest}`",
     )
     known = goes_on if facts.nearest.startswith("suretune resume") else anew
-    return values and {**values, "way": known if facts.nearest else BY_HAND}
+    way = HEEDED.get(facts.spare) or (known if facts.nearest else BY_HAND)
+    return values and {**values, "way": way, "risk": LOGGED if facts.spare == "log" else LOADS}
 
 
 GUARD = Guard(
@@ -53,9 +73,6 @@ GUARD = Guard(
     facts=SetupFacts,
     check=check,
     what=Text("{detail} is not as it was written: {found}.", "{detail} 与写入时不一致：{found}。"),
-    why=Text(
-        "A file that was changed or cut off may still load, and the model answers otherwise.",
-        "改动过或被截断的文件有时还能加载，但模型的回答已经不同。",
-    ),
+    why=Text("{risk}", "{risk}"),
     fix=Text("{way}", "{way}"),
 )

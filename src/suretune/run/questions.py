@@ -64,7 +64,7 @@ def keep_questions(
     """The same questions before and after, and after a resume: easier ones would prove less.
 
     `names`, `old`: the new ones and the base's, for whoever asks an unfinished run. `derived`: the
-    parts that no file of the user's gives, which change with suretune's version alone.
+    parts that no flag gives: they also change with suretune's version.
     """
     held_out = [sample.ids.tolist() for sample in questions.held_out]
     probes = [probe.line() for probe in questions.probes]
@@ -80,7 +80,7 @@ def keep_questions(
         told = rundir.read_json(path).get("parts")  # runs of earlier versions do not tell
         known = told if isinstance(told, dict) else {}
         changed = [name for name, now in parts.items() if known.get(name, now) != now]
-        by = "version" if changed and derived and set(changed) <= set(derived) else ""
+        by = "derived" if changed and derived and set(changed) <= set(derived) else ""
         which = ", ".join(changed or ["probes", "skills"])
         raise journal.stop(SetupFacts("changed-since", which, found=str(run), spare=by))
     named = {"names": list(names), "old": list(old)}
@@ -89,7 +89,7 @@ def keep_questions(
 
 
 def derived_parts(proof: ProofOptions) -> list[str]:
-    """Which kinds of questions come of suretune itself, not of a file of the user's."""
+    """Which kinds of questions no flag gives: suretune's own, or what lies beside the model."""
     given = {"probes": proof.probes, "skills": proof.skills or proof.general}
     return [part for part, file in given.items() if not file]
 

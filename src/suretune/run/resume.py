@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ from suretune.train.place import here
 from suretune.tuning.full import ADAMW
 from suretune.types import Evaluation, Text
 
-PUT_BACK = ("file-missing", "hub-dataset", "hub-no-dataset")  # rows that are not there at all
+# Rows that are not there at all.
+PUT_BACK = ("file-missing", "hub-dataset", "hub-no-dataset", "no-rows", "not-the-data")
 
 
 def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked:
@@ -53,9 +54,9 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
     try:
         checked = with_weights(check(asked, journal, _day(run / "run.json")), journal)
     except Stopped as stopped:
-        if (what := _changed_by(stopped)) is None:
+        if (facts := _changed_by(stopped, run)) is None:
             raise
-        raise journal.stop(SetupFacts("changed-since", what, found=str(run))) from stopped
+        raise journal.stop(facts) from stopped
     then = rundir.recorded(run / "plan.json", "digest")
     decided = rundir.recorded(run / "plan.json", "schedule", "total")
     if asked.config.schedule.budget and decided < checked.plan.schedule.total:
@@ -80,15 +81,19 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
     return checked
 
 
-def _changed_by(stopped: Stopped) -> str | None:
+def _changed_by(stopped: Stopped, run: Path) -> SetupFacts | None:
     """What must have changed since a run began, if a check stops that it passed then; None where
     that is no change of what it learns, or the finding says better what to put back."""
-    (first, *_) = stopped.findings
+    first = next(finding for finding in stopped.findings if finding.stops)
     if first.code.startswith("C") or first.name in PUT_BACK:
         return None
     if stopped.status == DATA:
-        return ", ".join(("rows", f"{first.where} ({first.code} {first.name})"))
-    return "plan (rows or flags)" if stopped.status == USAGE else None
+        where = f"{first.where} ({first.code} {first.name})"
+        hint = Text(f", {where}", f"，{where}")
+        return SetupFacts("changed-since", "rows", found=str(run), hint=hint)
+    if stopped.status != USAGE:
+        return None
+    return SetupFacts("changed-since", "plan (rows or flags)", found=str(run))
 
 
 def _younger() -> dict[str, Any]:
@@ -198,7 +203,7 @@ def continue_from(job: Fit, named: Path | None = None) -> int:
             about = SetupFacts("checkpoint-damaged", str(path), found, goes_on)
             if named is not None:
                 raise job.journal.stop(about)
-            job.journal.look(about, stops=False)
+            job.journal.look(replace(about, spare="passed over"), stops=False)
             continue
         done = checkpoint.restore(path, job.learner)
         checkpoint.restore_recovery(path, job.learner)
@@ -221,7 +226,7 @@ def continue_from(job: Fit, named: Path | None = None) -> int:
             f"{len(lost)} of {done} updates are missing, the first is {lost[0]}",
             f"{done} 次更新里缺少 {len(lost)} 次，第一个是第 {lost[0]} 次",
         )
-        log = SetupFacts("checkpoint-damaged", str(job.run / STEPS), found, goes_on)
+        log = SetupFacts("checkpoint-damaged", str(job.run / STEPS), found, spare="log")
         job.journal.look(log, stops=False)
     if not done:
         (job.run / EVALS).unlink(missing_ok=True)
