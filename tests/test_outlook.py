@@ -219,7 +219,31 @@ def test_check_refuses_a_disk_that_is_too_small_for_the_run(
     assert stopped(capsys, "check", rows, given)[:2] == (0, set())
     free[0] -= round(0.02 * machine.MIB)
     assert stopped(capsys, "check", rows, given)[:2] == (4, {"S016"})
+    assert stopped(capsys, "check", rows, [*given, "--ignore", "S016"])[0] == 0
     assert not (tmp_path / "new").exists()
+
+
+def test_an_earlier_run_beside_it_is_none_of_the_runs_checkpoints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, runs = write_rows(tmp_path / "r.jsonl", GOOD), tmp_path / "runs"
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    given: Words = [*POCKET, "--output_dir", runs]
+    alone = stopped(capsys, "check", rows, given)[2]
+    (runs / "run-0001" / "checkpoints" / "step-000080").mkdir(parents=True)
+    assert stopped(capsys, "check", rows, given)[2] == alone
+    (finding,) = alone
+    assert "resume" not in finding["fix"]["en"] and "--save_total_limit" not in finding["fix"]["en"]
+
+
+def test_a_model_that_leaves_out_a_size_is_looked_at_by_whoever_needs_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, folder = write_rows(tmp_path / "r.jsonl", GOOD), base(tmp_path)
+    told = json.loads((folder / "config.json").read_text())
+    del told["intermediate_size"]
+    (folder / "config.json").write_text(json.dumps(told))
+    assert stopped(capsys, "check", rows, ["--model", folder])[:2] == (0, set())
 
 
 @pytest.mark.parametrize("make", [base, in_shards], ids=["whole", "shards"])

@@ -25,7 +25,8 @@ def look(resolved: Resolved, journal: Journal) -> Checked:
         journal.look(wrong)
     checked = checking.check(resolved, journal)
     if (full := no_room(checked)) is not None:
-        raise journal.stop(full)
+        journal.look(full)
+        journal.settle()
     return checked
 
 

@@ -38,6 +38,10 @@ OF_A_RUN = Text(
     "`--output_dir` on a disk with more room, or `--save_total_limit 1`.",
     "用 `--output_dir` 换一块更大的磁盘，或者加 `--save_total_limit 1`。",
 )
+ROOMIER = Text(
+    "`--output_dir` on a disk with more room.",
+    "用 `--output_dir` 换一块更大的磁盘。",
+)
 ELSEWHERE = Text(
     "Make room there, or write to a disk with more (`--out`, where there is such a flag).",
     "在那里腾出空间，或者写到更大的磁盘上（有 `--out` 的命令用 `--out`）。",
@@ -46,9 +50,10 @@ ELSEWHERE = Text(
 
 def check(facts: SetupFacts) -> Values | None:
     """`detail`: the folder of a run; empty where something else was written. `nearest`: the command
-    that goes on with a run that has begun."""
+    that goes on with a run that has begun. `spare`: "no fewer" where no checkpoint is too many."""
     values = for_setup("disk-full")(facts)
-    way, lost = OF_A_RUN if facts.detail else ELSEWHERE, BEFORE
+    of_a_run = ROOMIER if facts.spare == "no fewer" else OF_A_RUN
+    way, lost = of_a_run if facts.detail else ELSEWHERE, BEFORE
     if facts.nearest:
         lost, way = (
             AMID,

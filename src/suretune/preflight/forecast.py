@@ -27,7 +27,7 @@ from suretune.tuning.lora import LORA
 from suretune.tuning.qlora import QLORA
 from suretune.types import Text
 
-NEW = "run-0001"  # in the folder that was asked for, where no checkpoint lies yet
+NEW = "run-new"  # in the folder that was asked for; no run is called so
 HALF = 2  # bytes a value in half precision
 
 
@@ -118,7 +118,7 @@ def too_small(
 
 def no_room(checked: Checked) -> SetupFacts | None:
     """Whether the disk under `--output_dir` has too little room for the least that the run writes;
-    None also for a model whose layers are not known."""
+    None also for a model whose layers are not known, or not their sizes."""
     if fused_layers(checked.base.text.get("model_type")) is None:
         return None
     resolved, base = checked.resolved, checked.base
@@ -132,7 +132,11 @@ def no_room(checked: Checked) -> SetupFacts | None:
         moments = moments_bytes(resolved.config.full.optim or ADAMW_8BIT, found.learned)
     else:
         every = tuple(resolved.config.lora.target_modules) == (ALL_LINEAR,)
-        trained = base.layers * shape_of(base.text, HALF).lora(spread_rank(resolved, base) * every)
+        try:
+            one = shape_of(base.text, HALF).lora(spread_rank(resolved, base) * every)
+            trained = base.layers * one
+        except KeyError:
+            return None
     short = too_little_room(
         Path(asked).expanduser().absolute() / NEW,
         trained,

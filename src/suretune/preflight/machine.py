@@ -135,6 +135,7 @@ def too_little_room(
     """
     there = len(rundir.checkpoints(run))
     saves = max(len(plan.save_steps), 2 if plan.probe_steps else 0)
+    fewer = "" if limit is None and saves > 2 else "no fewer"
     saves = min(saves, limit + 1) if limit else saves
     saves = max(1, saves - there)
     each = trained * (VALUE + moments) + model_bytes + words
@@ -151,4 +152,4 @@ def too_little_room(
         f"可用 {free / unit:.2f} {name}，需要 {wanted / unit:.2f} {name}",
     )
     goes_on = f"suretune resume {typed.path(run)}" if there else ""
-    return SetupFacts("disk-full", str(run), found, goes_on)
+    return SetupFacts("disk-full", str(run), found, goes_on, fewer)

@@ -118,6 +118,7 @@ def sweep(
             "output-not-writable",
             str(folder),
             found=in_words(error),
+            spare="--output_dir",
         )
         raise journal.stop(facts) from error
     with _alone(folder, journal):
