@@ -10,10 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy
 import pytest
 import torch
 
@@ -23,12 +25,13 @@ import inside
 import suretune
 from conftest import ROOT
 from suretune import rundir, words
+from suretune.api.arguments import values_of
 from suretune.api.asked import resolved_of
 from suretune.api.keywords import APART, COMMAND_LINE, GROUPS
 from suretune.cli import VERBS
 from suretune.cli.parse import parse
 from suretune.config import Resolved, options
-from suretune.preflight.again import flag
+from suretune.preflight.again import flag, word_of
 from suretune.record.journal import Journal
 from suretune.reported import line_of
 
@@ -140,8 +143,34 @@ def test_an_argument_of_another_kind_is_a_type_error_before_all_else(
     assert [one.name for one in rows.parent.iterdir()] == [rows.name]
 
 
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        (numpy.bool_(True), "true"),
+        (numpy.float32(0.5), "0.5"),
+        (torch.tensor(8), "8"),
+        (torch.device("cpu"), "cpu"),
+        (torch.bfloat16, "bfloat16"),
+        (Decimal("0.0001"), "0.0001"),
+    ],
+    ids=repr,
+)
+def test_values_of_other_libraries_are_taken_as_they_are_written(given: Any, word: str) -> None:
+    (value,) = values_of(given, "any", many=False)
+    assert word_of(value) == word
+
+
 SAYS_NOTHING = ("", " \n", "\ud800", [], [{"role": "user", "content": ""}])
-NO_TALK = (None, 3, b"Who", {"role": "user"}, ["Who?"], [{"role": "user"}], [("user", "Who?")])
+NO_TALK = (
+    None,
+    3,
+    b"Who",
+    numpy.zeros(3),
+    {"role": "user"},
+    ["Who?"],
+    [{"role": "user"}],
+    [("user", "Who?")],
+)
 
 
 def silent() -> suretune.Model:

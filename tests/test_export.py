@@ -386,6 +386,14 @@ def test_where_no_folder_can_be_made_an_export_is_refused(
     assert finding.fix.en == "Name a place that you may write to with `--out`."
 
 
+def test_an_export_below_a_file_is_not_already_there(tmp_path: Path) -> None:
+    (tmp_path / "keep.jsonl").write_text("{}")
+    with pytest.raises(Refusal) as refused, whole(tmp_path / "keep.jsonl" / "deeper" / "out"):
+        pass
+    (finding,) = judge(refused.value.facts)
+    assert finding.code == "S009"
+
+
 # --- GGUF -----------------------------------------------------------------------------------------
 
 

@@ -128,9 +128,7 @@ def test_a_run_on_which_another_process_works_is_no_interrupted_one(tmp_path: Pa
     with only_writer(lock, Journal()):
         report, verify = asked()
         others = [stopped_by(call) for call in (lambda: reopen(run, Journal()), goes_on)]
-    at_work = (
-        f"Another suretune works on the run {run} now (update 6 of 30); it has no verdict yet."
-    )
+    at_work = f"Another suretune works on the run {run} now (update 6 of 30)."
     assert report.what.en == at_work and report.fix.en.startswith("Wait until that has ended. ")
     assert verify.fix.en == f"{at_work} Wait until that has ended."
     for other in others:
@@ -171,6 +169,17 @@ def test_who_only_looks_keeps_no_writer_out(
         monkeypatch.setattr(time, "sleep", lambda s: s and fcntl.flock(looking, fcntl.LOCK_UN))
         with only_writer(path, Journal()):
             assert is_busy(tmp_path)
+    assert not is_busy(tmp_path)
+
+
+def test_a_lock_that_we_may_not_read_is_nobodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (tmp_path / LOCK).touch()
+    monkeypatch.setattr(Path, "open", refused)
     assert not is_busy(tmp_path)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Real
+from numbers import Number
 from os import PathLike
 from typing import Any
 
@@ -35,10 +35,16 @@ def values_of(value: object, name: str, *, many: bool) -> Sequence[Any]:
     """What an option is given, one by one. Whether it takes that is found where it is read."""
     several = many and isinstance(value, (list, tuple, set, frozenset))
     values: Sequence[Any] = list(value) if several else [value]  # type: ignore[call-overload]
-    for one in values:
-        if not isinstance(one, (str, Real, PathLike)):
-            raise _wrong(name, VALUES if many else VALUE, one)
-    return values
+    return [_value_of(one, name, VALUES if many else VALUE) for one in values]
+
+
+def _value_of(value: Any, name: str, takes: Text) -> Any:
+    if isinstance(value, (str, Number, PathLike)):
+        return value
+    # A device, a precision, or a number of an array.
+    if type(value).__module__ in ("torch", "numpy") and not getattr(value, "shape", ()):
+        return value.item() if hasattr(value, "item") else str(value).removeprefix("torch.")
+    raise _wrong(name, takes, value)
 
 
 def listeners_of(given: object) -> tuple[Listener, ...]:
@@ -57,7 +63,7 @@ def talk_of(given: object) -> str | tuple[Message, ...]:
     talk: str | tuple[Message, ...]
     if isinstance(given, str):
         talk = said = given
-    elif isinstance(given, Sequence) and not isinstance(given, (bytes, bytearray)):
+    elif isinstance(given, Iterable) and not isinstance(given, (bytes, bytearray, Mapping)):
         talk = tuple(map(_message, given))
         said = " ".join(one.content for one in talk)
     else:

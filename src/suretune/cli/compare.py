@@ -40,7 +40,7 @@ def side_by_side(command: Command, journal: Journal) -> int:
     ]
     if not words:
         paths = [str(named_run("", journal, "suretune compare").path)]
-        words = [typed.path(_short(Path(paths[0])))]
+        words = [str(_short(Path(paths[0])))]
     mine = _own_questions(config.answer.questions, texts, journal)
     from suretune.compare import beside
 

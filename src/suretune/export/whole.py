@@ -53,7 +53,8 @@ def _refusing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, FileExistsError) or number_of(error) in FULL:
+        taken = isinstance(error, FileExistsError) and not _below_a_file(folder)
+        if taken or number_of(error) in FULL:
             raise
         about = SetupFacts(
             "output-not-writable",
@@ -62,6 +63,10 @@ def _refusing(folder: Path) -> Iterator[None]:
             spare="--out",
         )
         raise Refusal(about) from error
+
+
+def _below_a_file(folder: Path) -> bool:
+    return any(part.exists() and not part.is_dir() for part in (folder, *folder.parents))
 
 
 def refuse_taken(final: Path) -> None:

@@ -20,16 +20,13 @@ LOOKS = (0.0, 0.05, 0.2)  # seconds before each try: who only looks holds the lo
 
 def is_busy(run: Path) -> bool:
     """Whether a process works on a run now."""
-    lock = run / LOCK
-    if not lock.is_file():
-        return False
-    with lock.open("rb") as file:
-        try:
+    try:
+        with (run / LOCK).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # the file system has no locks
-            return False
+    except BlockingIOError:
+        return True
+    except OSError:  # no lock is there, or none that we may read; or the file system has none
+        return False
     return False
 
 

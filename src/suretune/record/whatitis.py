@@ -137,9 +137,8 @@ def at_work(run: Path) -> Text:
     """A run on which another process works: how far it is."""
     done, planned = _so_far(run)
     return Text(
-        f"Another suretune works on the run {run} now (update {done} of {planned}); it has no"
-        " verdict yet.",
-        f"另一个 suretune 正在处理运行 {run}（第 {done}/{planned} 次更新），还没有结论。",
+        f"Another suretune works on the run {run} now (update {done} of {planned}).",
+        f"另一个 suretune 正在处理运行 {run}（第 {done}/{planned} 次更新）。",
     )
 
 
