@@ -120,7 +120,7 @@ def with_runs(
     flags = flags_of(
         command.resolved,
         file=command.file,
-        without=("adapters", *without),
+        without=("adapters", "resume_from_checkpoint", *without),
     )
     if language := chosen():
         flags += ["--lang", language]

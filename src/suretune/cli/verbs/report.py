@@ -7,7 +7,7 @@ from pathlib import Path
 from suretune import rundir
 from suretune.cli.out import tell_json
 from suretune.cli.parse import Command, Verb
-from suretune.cli.which import named_run, run_of
+from suretune.cli.which import around, named_run, run_of
 from suretune.record.journal import GUARD, OK, UNMEASURED, UNVERIFIED, Journal
 from suretune.record.sealed import read_seal
 from suretune.record.whatitis import no_report
@@ -17,7 +17,7 @@ from suretune.types import Text
 
 def report(command: Command, journal: Journal) -> int:
     """The verdict of a run again."""
-    found = named_run(command.word, journal, "suretune report")
+    found = named_run(command.word, journal, around(command, [command.word]))
     return verdict_of(run_of(found), command, journal)
 
 

@@ -9,7 +9,7 @@ from suretune.cli import job
 from suretune.cli.out import tell
 from suretune.cli.parse import Command, Verb
 from suretune.cli.verbs.report import verdict_of
-from suretune.cli.which import named_run, run_of, to_resume
+from suretune.cli.which import around, named_run, run_of, to_resume
 from suretune.record.journal import Journal
 from suretune.types import Text
 from suretune.words import say
@@ -17,10 +17,11 @@ from suretune.words import say
 
 def resume(command: Command, journal: Journal) -> int:
     """The same run, from its last complete checkpoint, or from the one that is named."""
+    word = to_resume(command, journal)
     found = named_run(
-        to_resume(command, journal),
+        word,
         journal,
-        "suretune resume",
+        around(command, [word]),
     )
     run = run_of(found)
     if (run / rundir.SEAL).is_file():
