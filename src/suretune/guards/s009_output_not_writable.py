@@ -103,7 +103,7 @@ WAYS = {
         Text(
             "Work on a disk of the machine itself, or mount this file system with locks (Lustre:"
             " `-o flock`).",
-            "请在本机磁盘上进行，或者挂载这个文件系统时启用文件锁（Lustre 用 `-o flock`）。",
+            "请在本机磁盘上进行，或者挂载时启用文件锁（例如 `mount -t lustre -o flock`）。",
         ),
     ),
     "its-own": (  # the folder of a run that is there
