@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from conftest import ROOT, stands
@@ -497,8 +497,12 @@ def test_a_value_that_begins_as_a_flag_does_is_still_one(value: str) -> None:
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.one_of(st.text(), st.lists(st.one_of(PIECES, st.text(max_size=6))).map(" ".join)))
-def test_any_text_is_answered(folder: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
-    text = f" {text}" if text == "-" else text  # a single - means stdin
+@example("-")
+@example("--json")
+def test_any_text_is_answered(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())  # what is read for - or a flag alone
     capsys.readouterr()
     assert main(["import-cmd", text, "--json"]) in (0, 2)
     out = capsys.readouterr().out
