@@ -16,6 +16,7 @@ from suretune.facts import FlagFacts, SetupFacts
 from suretune.phrases import printable
 from suretune.preflight.again import flag
 from suretune.record.journal import OK, Journal
+from suretune.speak.question import EMPTY
 from suretune.types import Text
 from suretune.words import say
 
@@ -111,8 +112,7 @@ def _own_questions(
     from suretune.verify.probes import ONLY_SHOWN, Probe
 
     if not all(typed_in):
-        hint = Text("It is empty.", "问题是空的。")
-        raise journal.stop(FlagFacts("bad-value", "--question", "", hint=hint))
+        raise journal.stop(FlagFacts("bad-value", "--question", "", hint=EMPTY))
     probes = [Probe(text, ONLY_SHOWN) for text in typed_in]
     probes += questions_of(file, journal) if file is not None else []
     return [Asked(probe=probe) for probe in probes]

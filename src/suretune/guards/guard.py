@@ -27,6 +27,10 @@ from suretune.types import Fault, Text
 Values = Mapping[str, object]
 EMPTY = Text("", "")
 NOTHING_TYPED = Text("(nothing)", "（空）")
+AMID = Text(  # of a run that a disk ended
+    "Nothing more of the run could be kept; what was saved before is there.",
+    "这次训练后面的内容无法保存；之前保存的都在。",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ suretune 正在处理同一个运行；命令要写入的其他位置；从下�
 """
 
 from suretune.facts import SetupFacts
-from suretune.guards.guard import Guard, Values, for_setup
+from suretune.guards.guard import AMID, Guard, Values, for_setup
 from suretune.types import Text
 
 CACHES = {"hf": "HF_HOME", "ms": "MODELSCOPE_CACHE"}  # what moves the cache of a hub
@@ -63,10 +63,6 @@ def _elsewhere(spare: str) -> tuple[Text, Text]:
 
 
 SOMEWHERE = Text("The place that is written to", "要写入的位置")
-AMID = Text(
-    "Nothing more of the run could be kept; what was saved before is there.",
-    "这次训练后面的内容无法保存；之前保存的都在。",
-)
 OF_A_RUN = Text(
     "The run would fail at its first checkpoint, after the work is done.",
     "要等到保存检查点时才失败，前面的训练就白跑了。",

@@ -20,7 +20,7 @@ S013 changed-since：训练中断之后，数据或配置变了。
 """
 
 from suretune.facts import SetupFacts
-from suretune.guards.guard import Guard, Values, for_setup
+from suretune.guards.guard import EMPTY, Guard, Values, for_setup
 from suretune.types import Text
 
 PARTS = {
@@ -47,7 +47,7 @@ def check(facts: SetupFacts) -> Values | None:
     one = facts.hint is not None  # of which the hint says where
     parts = [facts.detail] if one else facts.detail.split(", ")
     named = [PARTS.get(part) or f"`{part}`" for part in parts]
-    where = facts.hint or Text("", "")
+    where = facts.hint or EMPTY
     detail = Text(", ".join(parts) + where.en, "、".join(named) + where.zh)
     run = values["found_path"]
     undo = Text(
@@ -58,7 +58,7 @@ def check(facts: SetupFacts) -> Values | None:
         **values,
         "detail": detail,
         "undo": undo,
-        "else": VERSION if facts.spare == "derived" else Text("", ""),
+        "else": VERSION if facts.spare == "derived" else EMPTY,
     }
 
 

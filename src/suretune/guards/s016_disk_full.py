@@ -22,16 +22,12 @@ S016 disk-full：磁盘空间不够写下这次训练的输出。
 """
 
 from suretune.facts import SetupFacts
-from suretune.guards.guard import Guard, Values, for_setup
+from suretune.guards.guard import AMID, Guard, Values, for_setup
 from suretune.types import Text
 
 BEFORE = Text(
     "A disk that fills up during a save loses the work of the run.",
     "保存到一半磁盘写满，训练的结果就丢了。",
-)
-AMID = Text(
-    "Nothing more of the run could be kept; what was saved before is there.",
-    "这次训练后面的内容无法保存；之前保存的都在。",
 )
 SOMEWHERE = Text("The disk that is written to", "正在写入的磁盘")
 OF_A_RUN = Text(

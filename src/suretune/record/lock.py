@@ -32,11 +32,16 @@ def is_busy(run: Path) -> bool:
 
 def is_taken(folder: Path) -> SetupFacts:
     """The facts for a folder that another process writes to."""
+    found = Text("another suretune writes here", "另一个 suretune 正在写这里")
+    return _not_writable(folder, found, "busy")
+
+
+def _not_writable(folder: Path, found: str | Text, spare: str) -> SetupFacts:
     return SetupFacts(
         "output-not-writable",
         str(folder),
-        Text("another suretune writes here", "另一个 suretune 正在写这里"),
-        spare="busy",
+        found,
+        spare=spare,
     )
 
 
@@ -46,23 +51,13 @@ def only_writer(lock: Path, journal: Journal) -> Iterator[None]:
     try:
         file = lock.open("w")
     except OSError as error:
-        about = SetupFacts(
-            "output-not-writable",
-            str(lock.parent),
-            in_words(error),
-            spare="its-own",
-        )
+        about = _not_writable(lock.parent, in_words(error), "its-own")
         raise journal.stop(about) from error
     with file:
         try:
             held = _is_held(file)
         except OSError as error:
-            about = SetupFacts(
-                "output-not-writable",
-                str(lock.parent),
-                in_words(error),
-                spare="no-locks",
-            )
+            about = _not_writable(lock.parent, in_words(error), "no-locks")
             raise journal.stop(about) from error
         if not held:
             raise journal.stop(is_taken(lock.parent))
