@@ -20,7 +20,7 @@ from suretune.model.packed_batch import make_pass
 from suretune.model.stack import Stack
 from suretune.types import Sample
 
-TOKENS = 2048  # of rows that are computed in one pass, whatever training's passes hold
+TOKENS = 8192  # of rows that are computed in one pass, whatever training's passes hold
 
 Key = tuple[bytes, tuple[tuple[int, int], ...]]
 
