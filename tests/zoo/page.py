@@ -167,6 +167,8 @@ def main(words: Sequence[str]) -> int:
     """Without words the page; with MODEL FILE ... first publish results that ran in parts."""
     if words:
         model, *files = words
+        if not files:
+            sys.exit(__doc__)  # an entry of nothing is no figure
         publish(model, merged([Path(file) for file in files]))
     figures.PAGE.write_text(page(figures.PAGE.read_text("utf-8")), "utf-8")
     return 0
