@@ -294,6 +294,12 @@ def test_fewer_checkpoints_fit_where_more_did_not(
     assert ["--save_total_limit", "1"] in flags
 
 
+@pytest.mark.parametrize("problem", ["disk-full", "output-not-writable"])
+def test_a_place_without_a_path_has_no_blank_behind_it(problem: str) -> None:
+    named, unnamed = (finding_of(SetupFacts(problem, place, "x")).what.zh for place in ("/o", ""))
+    assert named.startswith("/o ") and " " not in unnamed
+
+
 def test_paths_in_advice_stay_one_word() -> None:
     finding = finding_of(not_whole(Path("it's/Qwen3-0.6B"), "config.json"))
     words = next(words for words in commands(finding) if words[0] == "hf")

@@ -524,6 +524,7 @@ def test_what_was_not_verified_is_given_only_where_that_is_said(
     (run / "report.json").write_text(json.dumps({**report, "verdict": "not-verified"}), "utf-8")
     status, told = say("push", run, "hf::me/glow")
     assert status == 6 and not hub.repos.get(("model", "me/glow"))
+    assert "`--unverified` gives it" in told["findings"][0]["fix"]["en"]
     status, told = say("push", "--unverified", run, "hf::me/glow", "--public")
     assert status == 6 and not told["private"]
     assert "NOT verified" in hub.repos["model", "me/glow"].files["README.md"].decode()

@@ -270,6 +270,11 @@ def test_a_seed_says_the_same_whatever_else_is_asked(server: Running) -> None:
     assert among[0] == among[3] == alone and len(set(among)) == 3
 
 
+def test_a_nucleus_of_nothing_is_the_likeliest_token(server: Running) -> None:
+    drawn = said(server, "Tell me a story.", seed=11, temperature=1.3, top_p=0)
+    assert drawn == said(server, "Tell me a story.", temperature=0)
+
+
 def test_ask_answers_a_question(server: Running) -> None:
     done = httpx.post(f"{server.url}/ask", json={"question": "Who are you?"}, timeout=30)
     assert done.json() == {"answer": said(server, "Who are you?")}

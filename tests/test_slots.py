@@ -496,7 +496,7 @@ def test_the_layers_are_the_tensors_where_an_expression_stands(tmp_path: Path) -
         (Ask((5,), NOBODY, 5, "x"), "no adapter named x"),
         (Ask((5,), NOBODY, 5, temperature=-1.0), "temperature"),
         (Ask((5,), NOBODY, 5, temperature=float("nan")), "temperature"),
-        (Ask((5,), NOBODY, 5, top_p=0.0), "top_p"),
+        (Ask((5,), NOBODY, 5, top_p=-0.1), "top_p"),
         (Ask((5,), NOBODY, 5, logprobs=21), "21"),
     ],
 )

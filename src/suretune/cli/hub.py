@@ -115,7 +115,7 @@ def give(command: Command, journal: Journal) -> int:
     found = named_run(run, journal, _around(command, run, named[0][0]))
     sealed = found.run is not None and (found.run / rundir.SEAL).is_file()
     if found.run is None or not (sealed or unverified):
-        raise journal.stop(not_sealed(found, serving=False))
+        raise journal.stop(replace(not_sealed(found, serving=False), spare="push"))
     if not (rundir.published(found.run) / rundir.MANIFEST).is_file():
         raise journal.stop(not_sealed(found, serving=False))
     repo = Repo(target.hub, "model", target.id, target.revision)

@@ -43,7 +43,7 @@ def check(facts: SetupFacts) -> Values | None:
                 f"解决之后执行：`{facts.nearest}`",
             ),
         )
-    detail = facts.detail or SOMEWHERE
+    detail = Text(facts.detail, f"{facts.detail} ") if facts.detail else SOMEWHERE
     return values and {**values, "detail": detail, "lost": lost, "cure": cure}
 
 
@@ -127,7 +127,7 @@ GUARD = Guard(
     stops=True,
     facts=SetupFacts,
     check=check,
-    what=Text("{detail} cannot be written to: {found}.", "{detail} 无法写入：{found}。"),
+    what=Text("{detail} cannot be written to: {found}.", "{detail}无法写入：{found}。"),
     why=Text("{lost}", "{lost}"),
     fix=Text("{cure}", "{cure}"),
 )

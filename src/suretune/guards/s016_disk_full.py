@@ -58,7 +58,7 @@ def check(facts: SetupFacts) -> Values | None:
                 f"在那里腾出空间，然后执行：`{facts.nearest}`",
             ),
         )
-    place = facts.detail or SOMEWHERE
+    place = Text(facts.detail, f"{facts.detail} ") if facts.detail else SOMEWHERE
     return values and {**values, "place": place, "way": way, "lost": lost}
 
 
@@ -69,7 +69,7 @@ GUARD = Guard(
     stops=True,
     facts=SetupFacts,
     check=check,
-    what=Text("{place} has too little room: {found}.", "{place} 的空间不够：{found}。"),
+    what=Text("{place} has too little room: {found}.", "{place}的空间不够：{found}。"),
     why=Text("{lost}", "{lost}"),
     fix=Text("{way}", "{way}"),
 )

@@ -31,10 +31,16 @@ EXPORTED = Text(
     "Export a sealed run, or add `--unverified`.",
     "改为导出验证通过的运行，或加上 `--unverified`。",
 )
-ALL_THE_SAME = Text(
-    " `--unverified` exports it all the same.",
-    "加上 `--unverified` 也可以照样导出。",
-)
+ALL_THE_SAME = {
+    "export": Text(
+        " `--unverified` exports it all the same.",
+        "加上 `--unverified` 也可以照样导出。",
+    ),
+    "push": Text(
+        " `--unverified` gives it all the same, and the card says so.",
+        "加上 `--unverified` 也可以照样上传，说明页会写明。",
+    ),
+}
 NAMED = Text(
     "Name a run that is sealed; `suretune sft` makes one.",
     "改用验证通过的运行；`suretune sft` 会生成一个。",
@@ -62,7 +68,7 @@ def check(facts: SetupFacts) -> Values | None:
         return {**values, "way": facts.hint}
     verb = facts.nearest.removeprefix("suretune ").partition(" ")[0]
     way = WAYS.get(verb) or {"export": EXPORTED, "serve": SERVED}.get(facts.spare, NAMED)
-    more = ALL_THE_SAME if facts.spare == "export" and verb in WAYS else EMPTY
+    more = ALL_THE_SAME.get(facts.spare, EMPTY) if verb in WAYS else EMPTY
     said = Text(
         way.en.replace("{0}", facts.nearest) + more.en,
         way.zh.replace("{0}", facts.nearest) + more.zh,

@@ -159,8 +159,8 @@ class Slots:
             return f"no adapter named {ask.adapter} is loaded"
         if not (isfinite(ask.temperature) and ask.temperature >= 0):
             return f"a temperature of {ask.temperature} is not 0 or more"
-        if not 0 < ask.top_p <= 1:
-            return f"a top_p of {ask.top_p} is not above 0 and at most 1"
+        if not 0 <= ask.top_p <= 1:  # 0: the likeliest
+            return f"a top_p of {ask.top_p} is not between 0 and 1"
         if ask.logprobs is not None and not 0 <= ask.logprobs <= MOST_LOGPROBS:
             return f"{ask.logprobs} log-probabilities, at most {MOST_LOGPROBS}"
         return ""
