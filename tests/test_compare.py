@@ -442,6 +442,13 @@ def test_sql_is_right_when_it_gives_the_same_rows(
     assert judged == dict.fromkeys(other, Verdict(False))
 
 
+@pytest.mark.parametrize("edge", range(20, 60, 4))
+def test_the_edge_of_a_condition_is_seen_through_a_largest_value(edge: int) -> None:
+    query = f"SELECT MAX(age) FROM customer WHERE id < {edge}"
+    assert right(SHOP, query, query) is True
+    assert right(SHOP, query, query.replace("<", "<=")) is False
+
+
 def test_rows_that_the_prompt_inserts_are_the_rows() -> None:
     prompt = SHOP + "INSERT INTO customer VALUES (1, 'Ann', 'Rome', 40), (2, 'Bob; x', 'Oslo', 9);"
     prompt += "\nINSERT INTO customer (name, city, age) VALUES ('Cid', 'Rome', 50);"
