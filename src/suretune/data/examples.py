@@ -9,6 +9,7 @@ from typing import Any
 from suretune.data.blank import is_blank
 from suretune.data.calls import tools_of
 from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of
+from suretune.data.held import list_of, optional_text, text_of, wrong_type
 from suretune.data.key_names import MEDIA, folded
 from suretune.data.marks import NO_MEDIA, filled, refuse_unknown, row_weight, weight_of
 from suretune.data.refusal import Refused, shown
@@ -20,17 +21,7 @@ from suretune.data.shapes import (
     shape_of,
     without_empty,
 )
-from suretune.data.turns import (
-    empty,
-    in_order,
-    is_absent,
-    list_of,
-    message,
-    optional_text,
-    text_of,
-    turn,
-    wrong_type,
-)
+from suretune.data.turns import empty, in_order, is_absent, message, turn
 from suretune.types import Example, Fault, Message, Origin, Row, Text
 
 __all__ = ["shape_of", "to_example"]

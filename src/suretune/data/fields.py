@@ -14,10 +14,10 @@ from typing import Any
 from suretune.data.calls import CALL_KEYS, from_json
 from suretune.data.columns import MESSAGE_LISTS
 from suretune.data.examples import used_fields
-from suretune.data.key_names import is_about, is_mark
+from suretune.data.key_names import THOUGHTS, is_about, is_mark
 from suretune.data.marks import filled, row_marks
 from suretune.data.refusal import shown
-from suretune.data.turns import ROLES, THOUGHTS, TURN_KEYS
+from suretune.data.turns import ROLES, TURN_KEYS
 from suretune.facts import UnusedField
 from suretune.types import Example, Fault, Origin, Text
 
