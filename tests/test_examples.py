@@ -212,18 +212,15 @@ def test_calls_are_parsed_and_results_are_tool_turns() -> None:
             {"from": "human", "value": "weather?"},
             {"from": "function_call", "value": '{"name": "w", "arguments": {"city": "京"}}'},
             {"from": "observation", "value": "35"},
-            {"from": "function_call", "value": "not a call"},
-            {"from": "observation", "value": "?"},
             {"from": "gpt", "value": "35 degrees"},
         ],
         "tools": '[{"name": "w", "parameters": {}}]',
     }
     turns = example(value).messages
-    roles = ["user", "assistant", "tool", "assistant", "tool", "assistant"]
+    roles = ["user", "assistant", "tool", "assistant"]
     assert [m.role for m in turns] == roles
     call = {"type": "function", "function": {"name": "w", "arguments": {"city": "京"}}}
     assert (turns[1].content, turns[1].extra) == ("", {"tool_calls": [call]})
-    assert (turns[3].content, turns[3].extra) == ("not a call", {})
     function = {"name": "w", "parameters": {}}
     assert example(value).tools == ({"type": "function", "function": function},)
 
@@ -280,6 +277,79 @@ def test_a_seed_task_with_one_instance_is_a_row() -> None:
     assert said(one) == [("user", "i\nx"), ("assistant", "o")]
     for instances in ([], one["instances"] * 2, "x", [3]):
         assert fault({**one, "instances": instances}).field == "instances"
+
+
+# --- calls and their results --------------------------------------------------------------------
+
+FIRST = '{"name": "depth", "arguments": {"lake": 1}}'
+SECOND = FIRST.replace("1", "2")
+LOOK = ("assistant", "I look.")
+
+
+def depth(lake: int, **about: str) -> dict[str, Any]:
+    function = {"name": "depth", "arguments": {"lake": lake}}
+    return {**about, "type": "function", "function": function}
+
+
+def talk(*turns: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"role": role, "content": text} for role, text in (("user", "Deep?"), *turns)]
+
+
+def told(value: Any) -> list[tuple[str, str, list[Any]]]:
+    """(role, content, calls) of the turns behind the question."""
+    turns = example(value).messages[1:]
+    return [(m.role, m.content, m.extra.get("tool_calls", [])) for m in turns]
+
+
+@pytest.mark.parametrize(
+    ("text", "content", "lakes"),
+    [
+        (f'{{"type": "function", "function": {FIRST}}}', "", [1]),
+        (f"```json\n{FIRST}\n```", "", [1]),
+        (f"{FIRST}\n{SECOND}", "", [1, 2]),
+        (f"[{FIRST}, {SECOND}]", "", [1, 2]),
+        (f"<think>hm</think>{FIRST}", "<think>hm</think>", [1]),
+        (f"I look.\n<tool_call>\n{FIRST}\n</tool_call>\n<tool_call>{SECOND}</tool_call>", "I look.",
+         [1, 2]),
+        ('{"tool_name": "depth", "tool_input": {"lake": 1}}', "", [1]),
+        ('{"action": "depth", "action_input": "{\\"lake\\": 1}"}', "", [1]),
+        ('{"function": "depth", "arguments": {"lake": 1}}', "", [1]),
+    ],
+)  # fmt: skip
+def test_a_turn_of_calls_is_read_however_they_are_written(
+    text: str, content: str, lakes: list[int]
+) -> None:
+    row = {"messages": talk(("function_call", text), ("tool", "5"), LOOK)}
+    assert told(row)[0] == ("assistant", content, [depth(lake) for lake in lakes])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (FIRST[:-1], "Its JSON is broken or cut short."),
+        (FIRST.replace('"', "'"), "These are Python's quotes"),
+        ("Action: depth\nAction Input: {}", "It is no JSON."),
+        ("[]", "A call is"),
+        ('{"lake": 1}', "A call is"),
+        ('{"name": "depth", "action": "width", "arguments": {}}', "under another name"),
+    ],
+)
+def test_a_turn_of_calls_that_holds_none_is_refused_with_what_it_must_hold(
+    text: str, words: str
+) -> None:
+    result = fault({"messages": talk(("tool_call", text), ("tool", "5"), LOOK)})
+    assert result.kind == "wrong-type" and result.field.startswith("messages[1].content")
+    assert result.hint and words in result.hint.en
+
+
+def test_a_turn_of_calls_has_them_in_one_place() -> None:
+    turns = talk(("function_call", ""), ("tool", "5"), LOOK)
+    turns[1]["tool_calls"] = [json.loads(FIRST)]  # type: ignore[assignment]
+    assert told(turns)[0] == ("assistant", "", [depth(1)])
+    turns[1]["content"] = SECOND
+    result = fault(turns)
+    assert (result.kind, result.field) == ("wrong-type", "messages[1].content")
+    assert result.hint and "under another name" in result.hint.en
 
 
 # --- misfits ------------------------------------------------------------------------------------

@@ -16,8 +16,19 @@ from suretune.data.marks import filled, refuse_unknown
 from suretune.data.refusal import Refused, shown
 from suretune.types import Fault, Origin, Text
 
-_ARGUMENTS = ("arguments", "parameters", "input", "args", "kwargs")  # of a call
-CALL_KEYS = frozenset((*_ARGUMENTS, "function", "name", "id", "type", "index", "description"))
+# Of a call, as programs name them.
+_NAMES = ("name", "function", "function_name", "tool_name", "tool", "action")
+ARGUMENTS = (
+    "arguments",
+    "parameters",
+    "input",
+    "args",
+    "kwargs",
+    "tool_input",
+    "tool_args",
+    "action_input",
+)
+CALL_KEYS = frozenset((*_NAMES, *ARGUMENTS, "id", "type", "index", "description"))
 _STAYS = frozenset(("arguments", "parameters", "properties"))  # although nothing is left in it
 AN_OBJECT = Text(
     "The arguments of a call are one JSON object, or the text of one.",
@@ -76,11 +87,19 @@ def tool_calls(value: Any, field: str, origin: Origin) -> list[Any]:
     when it is none of them, so that it may be plain text."""
     found = from_json(value) if isinstance(value, str) else value
     calls = found if isinstance(found, list) else [found]
-    if not calls or not all(
-        isinstance(c, Mapping) and isinstance(c.get("name"), str) for c in calls
-    ):
+    if not calls or not all(map(name_of, calls)):
         return []
     return calls_of(calls, field, origin)
+
+
+def name_of(call: Any) -> str:
+    """What is called, in whatever form; empty where it is no call."""
+    if not isinstance(call, Mapping):
+        return ""
+    if isinstance(call.get("function"), Mapping):
+        call = call["function"]
+    names = (call.get(key) for key in _NAMES)
+    return next((name for name in names if isinstance(name, str) and name), "")
 
 
 def calls_of(
@@ -105,16 +124,19 @@ def _call(item: Any, field: str, origin: Origin) -> dict[str, Any]:
     inside = from_json(inside) if isinstance(inside, str) else inside
     if isinstance(inside, Mapping):
         refuse_unknown(inside, CALL_KEYS, f"{field}.function", origin)
-        for key in ("name", *_ARGUMENTS):
+        for key in ("name", *ARGUMENTS):
             if filled(call.get(key)) and not _says_same(call[key], inside.get(key)):
                 raise _wrong(origin, f"{field}.{key}", call[key], ONE_OF_THEM)
         about = {k: v for k, v in call.items() if v is not None and k in ("id", "type")}
     else:
         inside = call
         about = {k: v for k, v in call.items() if k == "id" and v is not None}
-    name = inside.get("name")
-    if not isinstance(name, str) or not name:
-        raise _wrong(origin, f"{field}.function.name", name, A_CALL)
+    name = name_of(inside)
+    if not name:
+        raise _wrong(origin, f"{field}.function.name", inside.get("name"), A_CALL)
+    for key in _NAMES:
+        if filled(inside.get(key)) and inside[key] != name:
+            raise _wrong(origin, f"{field}.function.{key}", inside[key], ONE_OF_THEM)
     arguments = _arguments(inside, field, origin)
     return {**about, "type": "function", "function": {"name": name, "arguments": arguments}}
 
@@ -124,9 +146,9 @@ def _arguments(
     field: str,
     origin: Origin,
 ) -> dict[str, Any]:
-    key = next((name for name in _ARGUMENTS if function.get(name) is not None), "arguments")
+    key = next((name for name in ARGUMENTS if function.get(name) is not None), "arguments")
     value = function.get(key)
-    for other in _ARGUMENTS:
+    for other in ARGUMENTS:
         if filled(function.get(other)) and not _says_same(function[other], value):
             raise _wrong(origin, f"{field}.function.{other}", function[other], ONE_OF_THEM)
     if value is None or value == "":

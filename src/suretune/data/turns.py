@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from suretune.data.blank import is_blank, with_unseen
-from suretune.data.calls import calls_of, tool_calls
+from suretune.data.call_texts import called
+from suretune.data.calls import ONE_OF_THEM, calls_of, tool_calls
 from suretune.data.content_parts import joined
 from suretune.data.held import list_of, one_of, refuse_second, text_of, wrong_type
 from suretune.data.key_names import THOUGHTS, is_about, is_mark
@@ -102,9 +103,12 @@ def message(item: Any, field: str, origin: Origin) -> Message:
         name = next((n for n in ("content", "value") if n in whole), _SAYS[key])
     where = f"{field}.{name}"
     if role == _CALL:
-        role, content = "assistant", text_of(content, where, origin)
-        if calls := tool_calls(content, where, origin):
-            extra["tool_calls"], content = calls, ""
+        role = "assistant"
+        if "tool_calls" not in extra:
+            content, extra["tool_calls"] = called(content, where, origin)
+        elif filled(content):
+            raise wrong_type(origin, where, content, ONE_OF_THEM)
+        content = content or ""
     elif isinstance(content, list):
         content = joined(content, extra, where, origin)
     elif content is None and "tool_calls" in extra:
