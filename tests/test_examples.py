@@ -302,6 +302,44 @@ def told(value: Any) -> list[tuple[str, str, list[Any]]]:
 
 
 @pytest.mark.parametrize(
+    ("turns", "content", "calls"),
+    [
+        ([("tool_call", FIRST), ("tool_call", SECOND)], "", [depth(1), depth(2)]),
+        ([LOOK, ("function_call", FIRST)], "I look.", [depth(1)]),
+        ([("assistant", "<think>hm</think>\n"), ("tool_call", FIRST), ("tool_call", SECOND)],
+         "<think>hm</think>\n", [depth(1), depth(2)]),
+    ],
+)  # fmt: skip
+def test_what_is_thought_or_said_and_the_calls_behind_it_are_one_turn(
+    turns: list[tuple[str, str]], content: str, calls: list[Any]
+) -> None:
+    results = [("tool_response", "5")] * len(calls)
+    answers = [("tool", "5", [])] * len(calls)
+    row = {"messages": talk(*turns, *results, ("assistant", "5 m."))}
+    assert told(row) == [("assistant", content, calls), *answers, ("assistant", "5 m.", [])]
+    named = [{"from": t["role"], "value": t["content"]} for t in row["messages"]]
+    assert told({"conversations": named}) == told(row)
+
+
+def test_turns_that_are_no_calls_or_have_words_behind_a_call_stay_as_they_are() -> None:
+    for turns in ([LOOK, LOOK], [("tool_call", FIRST), LOOK]):
+        assert len(told({"messages": talk(*turns)})) == 2
+
+
+def test_a_call_and_the_turn_before_it_have_one_weight() -> None:
+    turns = talk(LOOK, ("tool_call", FIRST), ("tool", "5"), LOOK)
+    turns[1]["weight"] = 0  # type: ignore[assignment]
+    result = fault({"messages": turns})
+    assert (result.kind, result.field, fact(result.found)) == (
+        "wrong-type",
+        "messages[2].weight",
+        "1.0 (number)",
+    )
+    turns[2]["weight"] = 0  # type: ignore[assignment]
+    assert [m.weight for m in example({"messages": turns}).messages] == [1.0, 0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
     ("text", "content", "lakes"),
     [
         (f'{{"type": "function", "function": {FIRST}}}', "", [1]),
@@ -350,6 +388,32 @@ def test_a_turn_of_calls_has_them_in_one_place() -> None:
     result = fault(turns)
     assert (result.kind, result.field) == ("wrong-type", "messages[1].content")
     assert result.hint and "under another name" in result.hint.en
+
+
+def test_the_tags_around_results_are_the_templates_own() -> None:
+    two = "<tool_response>\n5\n</tool_response>\n<tool_response>\n6\n</tool_response>"
+    for text, results in (
+        ("<tool_response>\n5\n</tool_response>", ["5"]),
+        (two, ["5", "6"]),
+        ("It says <tool_response>5</tool_response>", ["It says <tool_response>5</tool_response>"]),
+    ):
+        row = {"messages": talk(LOOK, ("tool", text), LOOK)}
+        assert [content for role, content, _ in told(row) if role == "tool"] == results
+
+
+def test_results_stand_in_the_order_of_their_calls() -> None:
+    calls = [depth(1, id="a"), depth(2, id="b")]
+    question, answer = talk(LOOK)
+
+    def results(*ids: str) -> list[str]:
+        said = [{"role": "tool", "tool_call_id": i, "content": f"of {i}"} for i in ids]
+        call = {"role": "assistant", "content": None, "tool_calls": calls}
+        return [m.content for m in example([question, call, *said, answer]).messages[2:-1]]
+
+    assert results("b", "a") == results("a", "b") == ["of a", "of b"]
+    assert results("b") == ["of b"]
+    assert results("b", "b", "a") == ["of b", "of b", "of a"]
+    assert results("b", "c", "a") == ["of b", "of c", "of a"]
 
 
 # --- misfits ------------------------------------------------------------------------------------

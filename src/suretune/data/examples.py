@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from suretune.data.blank import is_blank
+from suretune.data.call_turns import arranged
 from suretune.data.calls import tools_of
 from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of
 from suretune.data.held import list_of, optional_text, text_of, wrong_type
@@ -38,7 +39,8 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
         _refuse_media(value, row.origin)
         turns = _READERS[shape](value, row.origin)
         if shape != "text":
-            turns = list(in_order(_with_system(turns, value, row.origin), row.origin))
+            turns = arranged(_with_system(turns, value, row.origin), row.origin)
+            turns = list(in_order(turns, row.origin))
         weight = row_weight(value, row.origin)
         name = _given(value, TOOLS)
         tools = tools_of(_listed_tools(value.get(name), name, row.origin), row.origin)
