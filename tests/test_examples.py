@@ -283,6 +283,7 @@ def test_a_seed_task_with_one_instance_is_a_row() -> None:
 
 FIRST = '{"name": "depth", "arguments": {"lake": 1}}'
 SECOND = FIRST.replace("1", "2")
+TOOLS = [{"name": "depth", "parameters": {}}]
 LOOK = ("assistant", "I look.")
 
 
@@ -388,6 +389,34 @@ def test_a_turn_of_calls_has_them_in_one_place() -> None:
     result = fault(turns)
     assert (result.kind, result.field) == ("wrong-type", "messages[1].content")
     assert result.hint and "under another name" in result.hint.en
+
+
+@pytest.mark.parametrize(
+    ("answer", "calls"),
+    [
+        (FIRST, [depth(1)]),
+        (f"[{FIRST}, {SECOND}]", [depth(1), depth(2)]),
+        (f"<tool_call>\n{FIRST}\n</tool_call>", [depth(1)]),
+        (FIRST.replace("depth", "width"), None),
+        ('{"name": "depth"}', None),
+        ('{"name": "depth", "arguments": {}, "why": "asked"}', None),
+        ('{"name": "depth", "description": "of a lake", "parameters": {}}', None),
+        (f"Say {FIRST}", None),
+    ],
+)
+def test_an_answer_that_is_nothing_but_calls_to_the_tools_of_its_row_is_these_calls(
+    answer: str, calls: list[Any] | None
+) -> None:
+    for row in (
+        {"query": "Deep?", "response": answer},
+        {"instruction": "Deep?", "output": answer},
+        {"messages": talk(("assistant", answer))},
+    ):
+        assert told(row) == [("assistant", answer, [])]
+        beside = {**row, "tools": TOOLS}
+        expected = ("assistant", answer, []) if calls is None else ("assistant", "", calls)
+        assert told(beside) == [expected]
+        assert example(beside).rendered == ("" if calls is None else "calls in JSON")
 
 
 def test_the_tags_around_results_are_the_templates_own() -> None:

@@ -1,19 +1,22 @@
-"""Calls that are written as text: all that a turn of calls holds."""
+"""Calls that are written as text: all that a turn of calls holds, or an answer beside its tools."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from suretune.data.calls import A_CALL, calls_of, from_json, name_of
+from suretune.data.calls import A_CALL, ARGUMENTS, calls_of, from_json, name_of
 from suretune.data.held import wrong_type
-from suretune.types import Origin, Text
+from suretune.types import Message, Origin, Text
 
+IN_JSON = "calls in JSON"  # as `Example.rendered` names it
 _FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n?```", re.DOTALL)
 _TAGGED = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 _PYTHON = re.compile(r"[\[{\s]*'")
+_PLAIN_KEYS = frozenset(("name", "function", *ARGUMENTS, "id", "type"))
 _FORM_EN = 'A turn of calls holds `{"name": "...", "arguments": {...}}`, or a list of these.'
 _FORM_ZH = '调用轮次应写成 `{"name": "...", "arguments": {...}}`，或它们的列表。'
 NO_JSON = Text(
@@ -75,3 +78,67 @@ def _values(text: str) -> list[Any]:
             return []
         found += value if isinstance(value, list) else [value]
     return found
+
+
+# --- beside tools -------------------------------------------------------------------------------
+
+
+def with_calls(
+    turns: Sequence[Message],
+    tools: Sequence[Any],
+    origin: Origin,
+) -> list[Message]:
+    """The turns; answers that are nothing but calls to these tools, written as text, as calls."""
+    names = {name_of(tool) for tool in tools} - {""}
+    if not names:
+        return list(turns)
+    return [
+        _with_calls(
+            turn,
+            names,
+            f"messages[{index}].content",
+            origin,
+        )
+        for index, turn in enumerate(turns)
+    ]
+
+
+def _with_calls(
+    turn: Message,
+    names: set[str],
+    field: str,
+    origin: Origin,
+) -> Message:
+    if turn.role != "assistant" or "tool_calls" in turn.extra or "{" not in turn.content:
+        return turn
+    before, text = _parted(turn.content)
+    values = _values(text)
+    for value in values:
+        if not _is_plain(value, names):
+            return turn
+    if not values:
+        return turn
+    calls = calls_of(values, field, origin)
+    return replace(
+        turn,
+        content=before,
+        extra={**turn.extra, "tool_calls": calls},
+    )
+
+
+def _is_plain(value: Any, names: set[str]) -> bool:
+    """Whether this calls one of these tools, and says nothing else."""
+    if name_of(value) not in names or not value.keys() <= _PLAIN_KEYS:
+        return False
+    inside = value.get("function")
+    if not isinstance(inside, Mapping):
+        inside = value
+    if not inside.keys() <= _PLAIN_KEYS:
+        return False
+    given = [inside[key] for key in ARGUMENTS if key in inside]
+    if len(given) != 1:
+        return False
+    found = given[0]
+    if isinstance(found, str):
+        found = from_json(found)
+    return isinstance(found, Mapping)

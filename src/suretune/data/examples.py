@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from suretune.data.blank import is_blank
+from suretune.data.call_texts import IN_JSON, with_calls
 from suretune.data.call_turns import arranged
 from suretune.data.calls import tools_of
 from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of
@@ -37,20 +38,42 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
     value = without_empty(value) if None in value.values() else value
     try:
         _refuse_media(value, row.origin)
-        turns = _READERS[shape](value, row.origin)
-        if shape != "text":
-            turns = arranged(_with_system(turns, value, row.origin), row.origin)
-            turns = list(in_order(turns, row.origin))
+        made = _read(value, shape, dataset, row.origin)
         weight = row_weight(value, row.origin)
-        name = _given(value, TOOLS)
-        tools = tools_of(_listed_tools(value.get(name), name, row.origin), row.origin)
     except Refused as refusal:
         return refusal.fault
-    made = read_back(Example(row.origin, dataset, shape, tuple(turns), tools))
-    if weight == 1.0 or isinstance(made, Fault):
-        return made
-    weighed = (replace(turn, weight=turn.weight * weight) for turn in made.messages)
-    return replace(made, messages=tuple(weighed))
+    rendered = made.rendered
+    found = read_back(replace(made, rendered=""))
+    if isinstance(found, Fault):
+        return found
+    found = replace(found, rendered=found.rendered or rendered)
+    if weight == 1.0:
+        return found
+    weighed = (replace(turn, weight=turn.weight * weight) for turn in found.messages)
+    return replace(found, messages=tuple(weighed))
+
+
+def _read(
+    value: Mapping[str, Any],
+    shape: str,
+    dataset: str,
+    origin: Origin,
+) -> Example:
+    turns = _READERS[shape](value, origin)
+    name = _given(value, TOOLS)
+    tools = tools_of(_listed_tools(value.get(name), name, origin), origin)
+    if shape == "text":
+        return Example(origin, dataset, shape, tuple(turns), tools)
+    called = with_calls(turns, tools, origin)
+    ordered = arranged(_with_system(called, value, origin), origin)
+    return Example(
+        origin,
+        dataset,
+        shape,
+        in_order(ordered, origin),
+        tools,
+        rendered="" if called == turns else IN_JSON,
+    )
 
 
 def used_fields(shape: str, value: Mapping[str, Any]) -> frozenset[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from suretune.data.call_texts import IN_JSON
 from suretune.data.calls import CALL_KEYS, from_json
 from suretune.data.columns import MESSAGE_LISTS
 from suretune.data.examples import used_fields
@@ -67,7 +68,7 @@ class Fields:
             self._see_turns(value, origin)
             return
         known = used_fields(example.shape, value)
-        if example.rendered:  # the conversation was read back from one of these
+        if example.rendered not in ("", IN_JSON):  # it was read back from one of these
             known |= {"text", "response"} & value.keys()
         if len(value.keys() - known):
             marks = {key for key, _ in row_marks(value)}
