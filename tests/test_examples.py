@@ -445,6 +445,39 @@ def test_results_stand_in_the_order_of_their_calls() -> None:
     assert results("b", "c", "a") == ["of b", "of c", "of a"]
 
 
+SCHEMA = {"type": "object", "properties": {"lake": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        {"depth": {"name": "depth", "parameters": SCHEMA}},
+        {"depth": {"parameters": SCHEMA}},
+        {"depth": {"type": "function", "function": {"name": "depth", "parameters": SCHEMA}}},
+        json.dumps({"depth": {"parameters": SCHEMA}}),
+        [{"name": "depth", "input_schema": SCHEMA}],
+        [{"name": "depth", "inputSchema": SCHEMA, "parameters": SCHEMA}],
+    ],
+)
+def test_tools_are_read_by_name_and_with_the_schemas_of_others(tools: Any) -> None:
+    function = {"name": "depth", "parameters": SCHEMA}
+    row = {"messages": talk(LOOK), "tools": tools}
+    assert example(row).tools == ({"type": "function", "function": function},)
+
+
+@pytest.mark.parametrize(
+    ("tool", "field"),
+    [
+        ({"api_name": "depth"}, "tools[0].name"),
+        ({"type": "function"}, "tools[0].name"),
+        ({"name": "f", "parameters": {}, "input_schema": SCHEMA}, "tools[0].input_schema"),
+    ],
+)
+def test_a_tool_that_is_none_is_refused(tool: Any, field: str) -> None:
+    result = fault({"messages": talk(LOOK), "tools": [tool]})
+    assert (result.kind, result.field) == ("wrong-type", field)
+
+
 # --- misfits ------------------------------------------------------------------------------------
 
 

@@ -29,6 +29,8 @@ ARGUMENTS = (
     "action_input",
 )
 CALL_KEYS = frozenset((*_NAMES, *ARGUMENTS, "id", "type", "index", "description"))
+_SCHEMAS = ("parameters", "input_schema", "inputSchema")  # OpenAI's, Anthropic's and MCP's
+_OF_ONE = frozenset(("name", "type", "function", "description", *_SCHEMAS))  # keys of a tool
 _STAYS = frozenset(("arguments", "parameters", "properties"))  # although nothing is left in it
 AN_OBJECT = Text(
     "The arguments of a call are one JSON object, or the text of one.",
@@ -45,6 +47,10 @@ ROUNDED = Text(
 A_CALL = Text(
     'A call is `{"type": "function", "function": {"name": "...", "arguments": {...}}}`.',
     '一次调用写作 `{"type": "function", "function": {"name": "...", "arguments": {...}}}`。',
+)
+ONE_SCHEMA = Text(
+    "The tool describes its parameters twice, and not alike; keep what is meant.",
+    "这个工具写了两份不同的参数说明；请只保留真正要用的那份。",
 )
 A_TOOL = Text(
     "A tool is an object with a name, a description and parameters, or the JSON text of one.",
@@ -202,6 +208,13 @@ def tools_of(items: list[Any], origin: Origin) -> tuple[Any, ...]:
     )
 
 
+def by_name(value: Mapping[str, Any]) -> list[Any]:
+    """The tools of an object: that of one, or of several by their names."""
+    if value.keys() & _OF_ONE or not all(isinstance(tool, Mapping) for tool in value.values()):
+        return [value]
+    return [tool if "function" in tool else {"name": name, **tool} for name, tool in value.items()]
+
+
 def _tool(item: Any, field: str, origin: Origin) -> Mapping[str, Any]:
     tool = from_json(item) if isinstance(item, str) else without_nulls(item)
     if not isinstance(tool, Mapping) or not tool:
@@ -217,6 +230,8 @@ def _tool(item: Any, field: str, origin: Origin) -> Mapping[str, Any]:
                 A_TOOL,
             )
     if inside is None and "name" not in tool:
+        if not isinstance(tool.get("type"), str) or tool["type"] == "function":
+            raise _wrong(origin, f"{field}.name", None, A_TOOL)
         return tool  # one that a server brings along: `{"type": "code_interpreter"}`
     if inside is None:
         inside = {k: v for k, v in tool.items() if (k, v) != ("type", "function")}
@@ -228,6 +243,7 @@ def _tool(item: Any, field: str, origin: Origin) -> Mapping[str, Any]:
             tool.get("name"),
             A_TOOL,
         )
+    inside = _with_parameters(inside, field, origin)
     if isinstance(text := inside.get("parameters"), str):
         found = from_json(text) if text else {}
         if not isinstance(found, Mapping):
@@ -236,3 +252,22 @@ def _tool(item: Any, field: str, origin: Origin) -> Mapping[str, Any]:
     if rounded(inside.get("parameters")):
         raise _wrong(origin, f"{field}.parameters", inside["parameters"], ROUNDED)
     return {"type": "function", **tool, "function": inside}
+
+
+def _with_parameters(
+    tool: Mapping[str, Any],
+    field: str,
+    origin: Origin,
+) -> Mapping[str, Any]:
+    """The tool with its schema under the name that templates look for."""
+    there = [name for name in _SCHEMAS if tool.get(name) is not None]
+    if not there or there == ["parameters"]:
+        return tool
+    first, *others = there
+    for other in others:
+        if not _says_same(tool[other], tool[first]):
+            raise _wrong(origin, f"{field}.{other}", tool[other], ONE_SCHEMA)
+    return {
+        **{key: item for key, item in tool.items() if key not in _SCHEMAS},
+        "parameters": tool[first],
+    }

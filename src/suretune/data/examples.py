@@ -9,7 +9,7 @@ from typing import Any
 from suretune.data.blank import is_blank
 from suretune.data.call_texts import IN_JSON, with_calls
 from suretune.data.call_turns import arranged
-from suretune.data.calls import tools_of
+from suretune.data.calls import by_name, from_json, tools_of
 from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of
 from suretune.data.held import list_of, optional_text, text_of, wrong_type
 from suretune.data.key_names import MEDIA, folded
@@ -101,7 +101,8 @@ def _given(value: Mapping[str, Any], names: tuple[str, ...]) -> str:
 
 
 def _listed_tools(value: Any, name: str, origin: Origin) -> list[Any]:
-    return [value] if isinstance(value, Mapping) and value else list_of(value, name, origin)
+    found = from_json(value) if isinstance(value, str) else value
+    return by_name(found) if isinstance(found, Mapping) else list_of(value, name, origin)
 
 
 def _refuse_media(value: Mapping[str, Any], origin: Origin) -> None:
