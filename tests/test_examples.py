@@ -129,7 +129,7 @@ FIELDS = (
     "messages", "conversations", "conversation", "role", "content", "from", "value", "instruction",
     "input", "output", "query", "response", "history", "system", "text", "tools", "tool_calls",
     "weight", "loss", "prompt", "completion", "label", "chosen", "instances", "human", "assistant",
-    "type", "arguments", "name", "other", "answer",
+    "type", "arguments", "name", "other", "answer", "metadata", "channel", "tool_use_id", "parts",
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -140,8 +140,13 @@ JSON = st.recursive(
 )
 ROLE = st.sampled_from(["user", "assistant", "system", "tool", "gpt", "function_call", "nobody", 3])
 TURN = st.fixed_dictionaries(
-    {}, optional={"role": ROLE, "from": ROLE, "content": JSON, "value": JSON, "weight": JSON}
-)
+    {},
+    optional={
+        "role": ROLE, "from": ROLE, "content": JSON, "value": JSON, "weight": JSON,
+        "thinking": JSON, "metadata": JSON, "channel": st.just("analysis"), "parts": JSON,
+        "tools": JSON,
+    },
+)  # fmt: skip
 
 
 VALUES = JSON | st.fixed_dictionaries({"messages": st.lists(TURN)}) | st.lists(TURN)
@@ -381,16 +386,6 @@ def test_a_turn_of_calls_that_holds_none_is_refused_with_what_it_must_hold(
     assert result.hint and words in result.hint.en
 
 
-def test_a_turn_of_calls_has_them_in_one_place() -> None:
-    turns = talk(("function_call", ""), ("tool", "5"), LOOK)
-    turns[1]["tool_calls"] = [json.loads(FIRST)]  # type: ignore[assignment]
-    assert told(turns)[0] == ("assistant", "", [depth(1)])
-    turns[1]["content"] = SECOND
-    result = fault(turns)
-    assert (result.kind, result.field) == ("wrong-type", "messages[1].content")
-    assert result.hint and "under another name" in result.hint.en
-
-
 @pytest.mark.parametrize(
     ("answer", "calls"),
     [
@@ -478,6 +473,127 @@ def test_a_tool_that_is_none_is_refused(tool: Any, field: str) -> None:
     assert (result.kind, result.field) == ("wrong-type", field)
 
 
+def test_a_turn_of_calls_has_them_in_one_place() -> None:
+    turns = talk(("function_call", ""), ("tool", "5"), LOOK)
+    turns[1]["tool_calls"] = [json.loads(FIRST)]  # type: ignore[assignment]
+    assert told(turns)[0] == ("assistant", "", [depth(1)])
+    turns[1]["content"] = SECOND
+    result = fault(turns)
+    assert (result.kind, result.field) == ("wrong-type", "messages[1].content")
+    assert result.hint and "under another name" in result.hint.en
+
+
+# --- as one program writes it -------------------------------------------------------------------
+
+
+def test_a_tool_that_is_named_beside_its_arguments_is_called() -> None:
+    arguments = '{"lake": 1}'
+    system = {"role": "system", "content": "", "tools": TOOLS}
+    question, answer = talk(LOOK)
+    result = {"role": "observation", "content": "5"}
+    call = {"role": "assistant", "metadata": "depth", "content": arguments}
+    read = example([system, question, call, result, {**answer, "metadata": ""}])
+    assert [(m.role, m.content, m.extra) for m in read.messages[2:4]] == [
+        ("assistant", "", {"tool_calls": [depth(1)]}),
+        ("tool", "5", {}),
+    ]
+    assert read.messages[0] == Message("system", "")
+    assert [tool["function"] for tool in read.tools] == TOOLS
+    noted = [question, {**call, "metadata": "gpt-4"}]  # nothing came of it: a note on an answer
+    assert example(noted).messages[1] == Message("assistant", arguments)
+
+
+def test_the_tools_of_a_row_and_of_its_system_turn_are_not_both_taken() -> None:
+    system = {"role": "system", "content": "s", "tools": TOOLS}
+    result = fault({"messages": [system, *talk(LOOK)], "tools": [{"name": "width"}]})
+    assert (result.kind, result.field) == ("unknown-field", "messages[0].tools")
+
+
+def test_what_stands_in_the_channel_of_thoughts_is_the_thought_of_the_answer() -> None:
+    question, answer = talk(LOOK)
+    thought = {"role": "assistant", "channel": "analysis", "content": "hm"}
+    final = {**answer, "channel": "final"}
+    hm = Message("assistant", "I look.", extra={"reasoning_content": "hm"})
+    assert example([question, thought, final]).messages[1:] == (hm,)
+    both = [question, thought, {**thought, "content": "aha"}, {**final, "thinking": "so"}]
+    assert example(both).messages[1].extra == {"reasoning_content": "hm\naha\nso"}
+    call = {
+        "role": "assistant", "channel": "commentary", "recipient": "functions.depth",
+        "content": '{"lake": 1}',
+    }  # fmt: skip
+    said = {"role": "tool", "content": "5"}
+    assert example([question, thought, call, said, final]).messages[1].extra == {
+        "reasoning_content": "hm",
+        "tool_calls": [depth(1)],
+    }
+    assert fault([question, thought]).kind == "empty-answer"
+
+
+def test_results_in_the_parts_of_a_question_are_turns_of_their_own() -> None:
+    parts = [
+        {"type": "tool_result", "tool_use_id": "t", "content": "5"},
+        {"type": "tool_result", "tool_use_id": "u", "content": [{"type": "text", "text": "6"}]},
+        {"type": "text", "text": "And now?"},
+    ]
+    uses = [{"type": "tool_use", "id": i, "name": "f", "input": {}} for i in ("t", "u")]
+    question, answer = talk(LOOK)
+    turns = [question, {"role": "assistant", "content": uses}, {"role": "user", "content": parts}]
+    assert [(m.role, m.content) for m in example([*turns, answer]).messages[2:]] == [
+        ("tool", "5"),
+        ("tool", "6"),
+        ("user", "And now?"),
+        LOOK,
+    ]
+
+
+@pytest.mark.parametrize("key", ["text", "message", "utterance", "parts"])
+def test_the_content_of_a_turn_may_have_another_name(key: str) -> None:
+    told = ["Deep?", "Yes."]
+    held: list[Any] = [[{"text": t}] for t in told] if key == "parts" else told
+    roles = ("user", "ai")
+    turns = [{"role": role, key: said} for role, said in zip(roles, held, strict=True)]
+    assert said({"messages": turns}) == [("user", "Deep?"), ("assistant", "Yes.")]
+    both = {"messages": [{**turn, "content": "x"} for turn in turns]}
+    assert fault(both).field == f"messages[0].{key}"
+
+
+@pytest.mark.parametrize("name", ["ai", "AI", "Chatbot", "助手"])
+def test_an_assistant_has_many_names(name: str) -> None:
+    assert said(talk((name, "Yes."))) == [("user", "Deep?"), ("assistant", "Yes.")]
+    asked, answer = ({"from": "用户", "value": "Deep?"}, {"from": name, "value": "Yes."})
+    assert said({"conversations": [asked, answer]}) == said(talk((name, "Yes.")))
+
+
+def test_turns_and_parts_may_stand_there_as_json_text() -> None:
+    turns = json.dumps(talk())
+    assert said({"prompt": turns, "completion": "Yes."}) == said(
+        {"query": "Deep?", "response": "Yes."}
+    )
+    parts = [{"type": "text", "text": "Deep?"}]
+    question = {"role": "user", "content": json.dumps(parts)}
+    assert said([question, *talk(LOOK)[1:]]) == [("user", "Deep?"), LOOK]
+    for kept in ('["Deep?"]', '[{"type": "text", "text": "Deep?", "size": 3}]', "[1] Deep?"):
+        assert said({"prompt": kept, "completion": "Yes."})[0] == ("user", kept)
+        assert said([{**question, "content": kept}, *talk(LOOK)[1:]])[0] == ("user", kept)
+
+
+def test_a_system_prompt_may_be_a_list_of_parts() -> None:
+    for system in ([{"type": "text", "text": "Be brief."}], [{"text": "Be brief."}], ["Be brief."]):
+        row = {"system": system, "messages": talk(LOOK)}
+        assert said(row)[0] == ("system", "Be brief.")
+
+
+def test_a_part_that_is_not_read_is_told_by_what_it_is() -> None:
+    for part, words in (
+        ({"type": "image_url", "image_url": "x"}, "leave out images"),
+        ({"type": "document", "source": "x"}, "The parts of a content are read"),
+        (3, "The parts of a content are read"),
+    ):
+        result = fault([{"role": "user", "content": [part]}, *talk(LOOK)[1:]])
+        assert result.field == "messages[0].content[0]"
+        assert result.hint and words in result.hint.en
+
+
 # --- misfits ------------------------------------------------------------------------------------
 
 
@@ -514,8 +630,8 @@ def chat(*roles: str) -> list[dict[str, str]]:
         (chat("user", "tool", "assistant"), "turn-order", "messages[1]", "user → tool"),
         (chat("user", "system", "assistant"), "turn-order", "messages[1]", "user → system"),
         (chat("system", "system"), "turn-order", "messages[1]", "system → system"),
-        (chat("user", "narrator"), "turn-order", "messages[1].role", "narrator"),
-        (chat("user\x1b[0m"), "turn-order", "messages[0].role", "user\\x1b[0m"),
+        (chat("user", "narrator"), "wrong-type", "messages[1].role", "narrator"),
+        (chat("user\x1b[0m"), "wrong-type", "messages[0].role", "user\\x1b[0m"),
         ({"chosen": "a", "rejected": "b", "prompt": "p"}, "not-sft", "", "chosen, rejected"),
         ({"messages": [], "rejected_response": "b"}, "not-sft", "", "rejected_response"),
         ({"messages": chat("user", "assistant"), "label": False}, "not-sft", "", "label"),

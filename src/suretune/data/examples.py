@@ -10,7 +10,9 @@ from suretune.data.blank import is_blank
 from suretune.data.call_texts import IN_JSON, with_calls
 from suretune.data.call_turns import arranged
 from suretune.data.calls import by_name, from_json, tools_of
-from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of
+from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of, is_message
+from suretune.data.content_parts import joined
+from suretune.data.dialects import plain_turns, with_tools
 from suretune.data.held import list_of, optional_text, text_of, wrong_type
 from suretune.data.key_names import MEDIA, folded
 from suretune.data.marks import NO_MEDIA, filled, refuse_unknown, row_weight, weight_of
@@ -38,7 +40,7 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
     value = without_empty(value) if None in value.values() else value
     try:
         _refuse_media(value, row.origin)
-        made = _read(value, shape, dataset, row.origin)
+        made = _read(with_tools(value), shape, dataset, row.origin)
         weight = row_weight(value, row.origin)
     except Refused as refusal:
         return refusal.fault
@@ -118,7 +120,11 @@ def _with_system(
     origin: Origin,
 ) -> list[Message]:
     """The turns behind the row's `system` field, unless they begin with that very prompt."""
-    system = optional_text(value, _given(value, SYSTEMS), origin)
+    name = _given(value, SYSTEMS)
+    held = value.get(name)
+    if isinstance(held, list):  # of parts, as Anthropic's are
+        held = joined(held, {}, name, origin)
+    system = optional_text({name: held}, name, origin)
     # An empty field says that nothing was said; templates have their own idea of an empty turn.
     if not system or (turns and turns[0].role == "system" and turns[0].content == system):
         return turns
@@ -216,10 +222,15 @@ def _side(
     role: str,
     origin: Origin,
 ) -> list[Message]:
-    """One text; a prompt or completion may also be a list of turns."""
-    if field not in ("prompt", "completion") or not isinstance(value[field], list):
+    """One text; a prompt or completion may also be a list of turns, or the JSON text of one."""
+    held = value[field]
+    if isinstance(held, str) and held.lstrip().startswith("["):
+        found = from_json(held)
+        turns = isinstance(found, list) and found and all(map(is_message, found))
+        held = found if turns else held
+    if field not in ("prompt", "completion") or not isinstance(held, list):
         return [_said(role, value, field, field, origin)]
-    return _all(value[field], field, origin)
+    return _all(held, field, origin)
 
 
 def _all(
@@ -229,7 +240,7 @@ def _all(
 ) -> list[Message]:
     return [
         message(item, f"{name}[{index}]", origin)
-        for index, item in enumerate(items)
+        for index, item in plain_turns(items)
         if not is_absent(item)
     ]
 
@@ -248,7 +259,7 @@ def _messages(value: Mapping[str, Any], origin: Origin) -> list[Message]:
 def _sharegpt(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     name, items = _listed(value, origin)
     turns: list[Message] = []
-    for index, item in enumerate(items):
+    for index, item in plain_turns(items):
         field = f"{name}[{index}]"
         if isinstance(item, Mapping) and "human" in item and "from" not in item:
             refuse_unknown(item, _PAIR_KEYS, field, origin)

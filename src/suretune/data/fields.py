@@ -14,6 +14,7 @@ from typing import Any
 from suretune.data.call_texts import IN_JSON
 from suretune.data.calls import CALL_KEYS, from_json
 from suretune.data.columns import MESSAGE_LISTS
+from suretune.data.dialects import plain_turns
 from suretune.data.examples import used_fields
 from suretune.data.key_names import THOUGHTS, is_about, is_mark
 from suretune.data.marks import filled, row_marks
@@ -88,7 +89,7 @@ class Fields:
     def _see_turns(self, turns: Any, origin: Origin) -> None:
         if isinstance(turns, str):
             turns = from_json(turns)
-        for turn in turns if isinstance(turns, list) else ():
+        for _, turn in plain_turns(turns) if isinstance(turns, list) else ():
             if not isinstance(turn, Mapping):
                 continue
             more = () if turn.keys() <= _PLAIN else turn.items()

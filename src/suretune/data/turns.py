@@ -8,7 +8,7 @@ from typing import Any
 from suretune.data.blank import is_blank, with_unseen
 from suretune.data.call_texts import called
 from suretune.data.calls import ONE_OF_THEM, calls_of, tool_calls
-from suretune.data.content_parts import joined
+from suretune.data.content_parts import joined, parts_of
 from suretune.data.held import list_of, one_of, refuse_second, text_of, wrong_type
 from suretune.data.key_names import THOUGHTS, is_about, is_mark
 from suretune.data.marks import filled, refuse_unknown, weight_of
@@ -17,9 +17,11 @@ from suretune.types import Fault, Message, Origin, Text
 
 _CALL = "call"  # an assistant turn whose text is a tool call
 ROLES = {
-    **dict.fromkeys(("system", "developer"), "system"),
-    **dict.fromkeys(("user", "human", "prompter"), "user"),
-    **dict.fromkeys(("assistant", "gpt", "chatgpt", "bot", "model"), "assistant"),
+    **dict.fromkeys(("system", "developer", "系统"), "system"),
+    **dict.fromkeys(("user", "human", "prompter", "用户"), "user"),
+    **dict.fromkeys(
+        ("assistant", "gpt", "chatgpt", "bot", "chatbot", "ai", "model", "助手"), "assistant"
+    ),
     **dict.fromkeys(
         ("tool", "observation", "function", "function_response", "tool_response"), "tool"
     ),
@@ -92,10 +94,7 @@ def message(item: Any, field: str, origin: Origin) -> Message:
     written = text_of(item.get(key), f"{field}.{key}", origin)
     role = ROLES.get(written.strip().lower(), "")
     if not role:
-        hint = Text(
-            "Roles are: system, user, assistant, tool.", "角色只有：system、user、assistant、tool。"
-        )
-        raise _order(origin, f"{field}.{key}", shown(written), hint)
+        raise wrong_type(origin, f"{field}.{key}", written, ROLES_ARE)
     _same_role(item, role, field, origin)
     extra = _extra(item, field, origin)
     name, content = one_of(("content", "value"), item, field, origin)
@@ -109,8 +108,8 @@ def message(item: Any, field: str, origin: Origin) -> Message:
         elif filled(content):
             raise wrong_type(origin, where, content, ONE_OF_THEM)
         content = content or ""
-    elif isinstance(content, list):
-        content = joined(content, extra, where, origin)
+    elif (parts := parts_of(content)) is not None:
+        content = joined(parts, extra, where, origin)
     elif content is None and "tool_calls" in extra:
         content = ""
     weight = weight_of(item, field, origin) if role == "assistant" else 1.0
@@ -240,6 +239,10 @@ def _path(turns: Sequence[Message]) -> str:
     return ("… → " if turns[3:] else "") + " → ".join(one.role for one in turns[-3:]) or "[]"
 
 
+ROLES_ARE = Text(
+    "Roles are `system`, `user`, `assistant` and `tool`: call it what it is.",
+    "角色只有 `system`、`user`、`assistant`、`tool`：请改成对应的那个。",
+)
 EMPTY_QUESTION = Text("The question is empty.", "问题是空的。")
 NO_ANSWER = Text(
     "No assistant turn: there is nothing to learn from.",
