@@ -374,6 +374,7 @@ def test_a_turn_of_calls_is_read_however_they_are_written(
         (FIRST.replace('"', "'"), "These are Python's quotes"),
         ("Action: depth\nAction Input: {}", "It is no JSON."),
         ("[]", "A call is"),
+        ("", "A call is"),
         ('{"lake": 1}', "A call is"),
         ('{"name": "depth", "action": "width", "arguments": {}}', "under another name"),
     ],
@@ -383,6 +384,7 @@ def test_a_turn_of_calls_that_holds_none_is_refused_with_what_it_must_hold(
 ) -> None:
     result = fault({"messages": talk(("tool_call", text), ("tool", "5"), LOOK)})
     assert result.kind == "wrong-type" and result.field.startswith("messages[1].content")
+    assert result.found
     assert result.hint and words in result.hint.en
 
 

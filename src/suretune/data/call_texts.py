@@ -38,7 +38,7 @@ def called(value: Any, field: str, origin: Origin) -> tuple[str, list[Any]]:
         before, text = _parted(value)
         values = _values(text)
     if not values or not all(map(name_of, values)):
-        raise wrong_type(origin, field, value, _why_none(text))
+        raise wrong_type(origin, field, '""' if value == "" else value, _why_none(text))
     return before, calls_of(values, field, origin)
 
 

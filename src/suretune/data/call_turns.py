@@ -40,7 +40,8 @@ def arranged(turns: Sequence[Message], origin: Origin) -> list[Message]:
             found[-1] = _with(found[-1], one)
         else:
             found.append(one)
-    return _as_called(found)
+    told = any("tool_call_id" in one.extra for one in found)
+    return _as_called(found) if told else found
 
 
 def _goes_on(before: Message, one: Message) -> bool:

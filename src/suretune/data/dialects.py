@@ -18,6 +18,7 @@ from suretune.data.turns import ROLES
 
 Turn = Mapping[str, Any]
 _CONTENTS = ("content", "value")
+_PLAIN = frozenset(("role", "from", *_CONTENTS))
 _OTHERS = ("text", "message", "utterance", "parts")  # what the content is called elsewhere
 _BESIDE = ("content", "metadata", "recipient")
 _OF_RESULTS = ("type", "tool_use_id", "content", "is_error")
@@ -35,14 +36,16 @@ def role_of(item: Any) -> str:
 
 def plain_turns(items: Sequence[Any]) -> list[tuple[int, Any]]:
     """The turns, each with its place in the file."""
+    if all(map(_is_plain, items)):
+        return list(enumerate(items))
     found: list[tuple[int, Any]] = []
     thought = ""
     for index, item in enumerate(items):
-        following = role_of(items[index + 1]) if items[index + 1 :] else ""
         role = role_of(item)
         if not role:
             found.append((index, item))
             continue
+        following = role_of(items[index + 1]) if items[index + 1 :] else ""
         turn = _with_content(item)
         if role == "user":
             found += [(index, each) for each in _without_results(turn)]
@@ -58,6 +61,13 @@ def plain_turns(items: Sequence[Any]) -> list[tuple[int, Any]]:
             thought = ""
         found.append((index, turn))
     return found
+
+
+def _is_plain(item: Any) -> bool:
+    """Whether a turn is as most are. There are many, so this is all that these cost."""
+    if type(item) is not dict or not item.keys() <= _PLAIN:
+        return False
+    return isinstance(item.get("content") or item.get("value"), str)
 
 
 def _with_content(item: Turn) -> Turn:

@@ -44,11 +44,12 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
         weight = row_weight(value, row.origin)
     except Refused as refusal:
         return refusal.fault
-    rendered = made.rendered
-    found = read_back(replace(made, rendered=""))
+    told = made.rendered
+    found = read_back(replace(made, rendered="") if told else made)
     if isinstance(found, Fault):
         return found
-    found = replace(found, rendered=found.rendered or rendered)
+    if told and not found.rendered:
+        found = replace(found, rendered=told)
     if weight == 1.0:
         return found
     weighed = (replace(turn, weight=turn.weight * weight) for turn in found.messages)
