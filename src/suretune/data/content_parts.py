@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from suretune.data.calls import calls_of, from_json, tool_calls
+from suretune.data.call_texts import called
+from suretune.data.calls import calls_of, from_json
 from suretune.data.held import one_of, text_of, wrong_type
 from suretune.data.key_names import MEDIA, THOUGHTS, folded
 from suretune.data.marks import refuse_unknown
@@ -81,7 +82,9 @@ def joined(
             thoughts.append(text_of(value, field, origin))
         elif kind == "tool_use":  # Anthropic's
             extra["tool_calls"] = [*extra.get("tool_calls", ()), *calls_of([part], where, origin)]
-        elif kind == "tool_call" and (calls := tool_calls(value, field, origin)):
+        elif kind == "tool_call":
+            before, calls = called(value, field, origin)
+            text.append(before)
             extra["tool_calls"] = [*extra.get("tool_calls", ()), *calls]
         else:
             hint = ONLY_TEXT if folded(str(kind)) in MEDIA else PARTS_ARE
