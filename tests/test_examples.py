@@ -386,6 +386,9 @@ def test_a_turn_of_calls_that_holds_none_is_refused_with_what_it_must_hold(
     assert result.kind == "wrong-type" and result.field.startswith("messages[1].content")
     assert result.found
     assert result.hint and words in result.hint.en
+    parts = [{"type": "tool_call", "value": text}]
+    again = fault([*talk(), {"role": "assistant", "content": parts}])
+    assert (again.kind, again.hint) == (result.kind, result.hint)
 
 
 @pytest.mark.parametrize(
@@ -529,6 +532,18 @@ def test_what_stands_in_the_channel_of_thoughts_is_the_thought_of_the_answer() -
         "tool_calls": [depth(1)],
     }
     assert fault([question, thought]).kind == "empty-answer"
+
+
+def test_a_turn_of_nothing_but_a_thought_belongs_to_the_answer_behind_it() -> None:
+    question, answer = talk(LOOK)
+    thought = {"role": "assistant", "content": "", "reasoning": "hm"}
+    hm = {"reasoning_content": "hm"}
+    assert example([question, thought, answer]).messages[1:] == (Message(*LOOK, extra=hm),)
+    call, result = talk(("tool_call", FIRST), ("tool", "5"))[1:]
+    said = example([question, thought, call, result, answer]).messages
+    assert said[1] == Message("assistant", "", extra={**hm, "tool_calls": [depth(1)]})
+    for turns in ([question, thought], [question, thought, *talk(LOOK)]):
+        assert fault(turns).kind == "empty-answer"
 
 
 def test_results_in_the_parts_of_a_question_are_turns_of_their_own() -> None:

@@ -12,14 +12,15 @@ from typing import Any
 
 from suretune.data.calls import from_json
 from suretune.data.columns import MESSAGE_LISTS, TOOLS
-from suretune.data.key_names import is_mark
+from suretune.data.key_names import THOUGHTS, is_mark
 from suretune.data.marks import filled
-from suretune.data.turns import ROLES
+from suretune.data.turns import CALL, ROLES
 
 Turn = Mapping[str, Any]
 _CONTENTS = ("content", "value")
 _PLAIN = frozenset(("role", "from", *_CONTENTS))
 _OTHERS = ("text", "message", "utterance", "parts")  # what the content is called elsewhere
+_ANSWERS = ("assistant", CALL)
 _BESIDE = ("content", "metadata", "recipient")
 _OF_RESULTS = ("type", "tool_use_id", "content", "is_error")
 
@@ -50,13 +51,14 @@ def plain_turns(items: Sequence[Any]) -> list[tuple[int, Any]]:
         if role == "user":
             found += [(index, each) for each in _without_results(turn)]
             continue
-        if role == "assistant":
-            if _is_thought(turn):
-                thought += "\n" * bool(thought) + turn["content"]
-                if following == "assistant":
-                    continue
-                turn = {**turn, "content": ""}
+        if role == "assistant" and (only := _only_thought(turn)):
+            if following in _ANSWERS:
+                thought += "\n" * bool(thought) + only
+                continue
+            turn = {**turn, "content": ""}  # what it leads to is missing, and that is told
+        elif role == "assistant":
             turn = _as_call(turn, following)
+        if role in _ANSWERS:
             turn = _with_thought(turn, thought)
             thought = ""
         found.append((index, turn))
@@ -88,11 +90,18 @@ def _without(item: Turn, names: Sequence[str]) -> dict[str, Any]:
     return {key: value for key, value in item.items() if key not in names}
 
 
-def _is_thought(turn: Turn) -> bool:
-    """gpt-oss: what was thought, before the answer or a call."""
-    if turn.get("channel") != "analysis" or any(map(is_mark, turn)):
-        return False
-    return isinstance(turn.get("content"), str)
+def _only_thought(turn: Turn) -> str:
+    """The thought of a turn that says nothing else: in its field, or gpt-oss's."""
+    if any(map(is_mark, turn)):
+        return ""
+    thought = turn.get("content")
+    if turn.get("channel") != "analysis":
+        for key in (*_CONTENTS, "tool_calls", "function_call"):
+            if filled(turn.get(key)):
+                return ""
+        names = [name for name in THOUGHTS if filled(turn.get(name))]
+        thought = turn[names[0]] if len(names) == 1 else ""
+    return thought if isinstance(thought, str) else ""
 
 
 def _with_thought(turn: Turn, thought: str) -> Turn:

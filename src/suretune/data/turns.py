@@ -15,7 +15,7 @@ from suretune.data.marks import filled, refuse_unknown, weight_of
 from suretune.data.refusal import Refused, shown
 from suretune.types import Fault, Message, Origin, Text
 
-_CALL = "call"  # an assistant turn whose text is a tool call
+CALL = "call"  # an assistant turn whose text is a tool call
 ROLES = {
     **dict.fromkeys(("system", "developer", "系统"), "system"),
     **dict.fromkeys(("user", "human", "prompter", "用户"), "user"),
@@ -25,7 +25,7 @@ ROLES = {
     **dict.fromkeys(
         ("tool", "observation", "function", "function_response", "tool_response"), "tool"
     ),
-    **dict.fromkeys(("function_call", "tool_call"), _CALL),
+    **dict.fromkeys(("function_call", "tool_call"), CALL),
 }
 # What chat templates know about a turn besides its role, its text and its thought.
 _TEXTS = ("tool_call_id", "name")
@@ -101,7 +101,7 @@ def message(item: Any, field: str, origin: Origin) -> Message:
     if content is None:  # the name that is there, else the one that belongs to the other
         name = next((n for n in ("content", "value") if n in whole), _SAYS[key])
     where = f"{field}.{name}"
-    if role == _CALL:
+    if role == CALL:
         role = "assistant"
         if "tool_calls" not in extra:
             content, extra["tool_calls"] = called(content, where, origin)
@@ -189,7 +189,7 @@ def _same_role(
     other = item.get("from")
     named = ROLES.get(other.strip().lower(), role) if isinstance(other, str) else role
     calls = filled(item.get("tool_calls")) or filled(item.get("function_call"))
-    if named == role or role == "tool" or (calls and {named, role} == {"assistant", _CALL}):
+    if named == role or role == "tool" or (calls and {named, role} == {"assistant", CALL}):
         return
     refuse_second("from", other, field, origin)
 
