@@ -7,8 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from suretune.data.blank import is_blank
-from suretune.data.calls import tools_of
-from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of
+from suretune.data.call_texts import IN_JSON, with_calls
+from suretune.data.call_turns import arranged
+from suretune.data.calls import by_name, from_json, tools_of
+from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of, is_message
+from suretune.data.content_parts import joined
+from suretune.data.dialects import plain_turns, with_tools
+from suretune.data.held import list_of, optional_text, text_of, wrong_type
 from suretune.data.key_names import MEDIA, folded
 from suretune.data.marks import NO_MEDIA, filled, refuse_unknown, row_weight, weight_of
 from suretune.data.refusal import Refused, shown
@@ -20,17 +25,7 @@ from suretune.data.shapes import (
     shape_of,
     without_empty,
 )
-from suretune.data.turns import (
-    empty,
-    in_order,
-    is_absent,
-    list_of,
-    message,
-    optional_text,
-    text_of,
-    turn,
-    wrong_type,
-)
+from suretune.data.turns import empty, in_order, is_absent, message, turn
 from suretune.types import Example, Fault, Message, Origin, Row, Text
 
 __all__ = ["shape_of", "to_example"]
@@ -45,19 +40,43 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
     value = without_empty(value) if None in value.values() else value
     try:
         _refuse_media(value, row.origin)
-        turns = _READERS[shape](value, row.origin)
-        if shape != "text":
-            turns = list(in_order(_with_system(turns, value, row.origin), row.origin))
+        made = _read(with_tools(value), shape, dataset, row.origin)
         weight = row_weight(value, row.origin)
-        name = _given(value, TOOLS)
-        tools = tools_of(_listed_tools(value.get(name), name, row.origin), row.origin)
     except Refused as refusal:
         return refusal.fault
-    made = read_back(Example(row.origin, dataset, shape, tuple(turns), tools))
-    if weight == 1.0 or isinstance(made, Fault):
-        return made
-    weighed = (replace(turn, weight=turn.weight * weight) for turn in made.messages)
-    return replace(made, messages=tuple(weighed))
+    told = made.rendered
+    found = read_back(replace(made, rendered="") if told else made)
+    if isinstance(found, Fault):
+        return found
+    if told and not found.rendered:
+        found = replace(found, rendered=told)
+    if weight == 1.0:
+        return found
+    weighed = (replace(turn, weight=turn.weight * weight) for turn in found.messages)
+    return replace(found, messages=tuple(weighed))
+
+
+def _read(
+    value: Mapping[str, Any],
+    shape: str,
+    dataset: str,
+    origin: Origin,
+) -> Example:
+    turns = _READERS[shape](value, origin)
+    name = _given(value, TOOLS)
+    tools = tools_of(_listed_tools(value.get(name), name, origin), origin)
+    if shape == "text":
+        return Example(origin, dataset, shape, tuple(turns), tools)
+    called = with_calls(turns, tools, origin)
+    ordered = arranged(_with_system(called, value, origin), origin)
+    return Example(
+        origin,
+        dataset,
+        shape,
+        in_order(ordered, origin),
+        tools,
+        rendered="" if called == turns else IN_JSON,
+    )
 
 
 def used_fields(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
@@ -85,7 +104,8 @@ def _given(value: Mapping[str, Any], names: tuple[str, ...]) -> str:
 
 
 def _listed_tools(value: Any, name: str, origin: Origin) -> list[Any]:
-    return [value] if isinstance(value, Mapping) and value else list_of(value, name, origin)
+    found = from_json(value) if isinstance(value, str) else value
+    return by_name(found) if isinstance(found, Mapping) else list_of(value, name, origin)
 
 
 def _refuse_media(value: Mapping[str, Any], origin: Origin) -> None:
@@ -101,7 +121,11 @@ def _with_system(
     origin: Origin,
 ) -> list[Message]:
     """The turns behind the row's `system` field, unless they begin with that very prompt."""
-    system = optional_text(value, _given(value, SYSTEMS), origin)
+    name = _given(value, SYSTEMS)
+    held = value.get(name)
+    if isinstance(held, list):  # of parts, as Anthropic's are
+        held = joined(held, {}, name, origin)
+    system = optional_text({name: held}, name, origin)
     # An empty field says that nothing was said; templates have their own idea of an empty turn.
     if not system or (turns and turns[0].role == "system" and turns[0].content == system):
         return turns
@@ -199,10 +223,15 @@ def _side(
     role: str,
     origin: Origin,
 ) -> list[Message]:
-    """One text; a prompt or completion may also be a list of turns."""
-    if field not in ("prompt", "completion") or not isinstance(value[field], list):
+    """One text; a prompt or completion may also be a list of turns, or the JSON text of one."""
+    held = value[field]
+    if isinstance(held, str) and held.lstrip().startswith("["):
+        found = from_json(held)
+        turns = isinstance(found, list) and found and all(map(is_message, found))
+        held = found if turns else held
+    if field not in ("prompt", "completion") or not isinstance(held, list):
         return [_said(role, value, field, field, origin)]
-    return _all(value[field], field, origin)
+    return _all(held, field, origin)
 
 
 def _all(
@@ -212,7 +241,7 @@ def _all(
 ) -> list[Message]:
     return [
         message(item, f"{name}[{index}]", origin)
-        for index, item in enumerate(items)
+        for index, item in plain_turns(items)
         if not is_absent(item)
     ]
 
@@ -231,7 +260,7 @@ def _messages(value: Mapping[str, Any], origin: Origin) -> list[Message]:
 def _sharegpt(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     name, items = _listed(value, origin)
     turns: list[Message] = []
-    for index, item in enumerate(items):
+    for index, item in plain_turns(items):
         field = f"{name}[{index}]"
         if isinstance(item, Mapping) and "human" in item and "from" not in item:
             refuse_unknown(item, _PAIR_KEYS, field, origin)
