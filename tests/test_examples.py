@@ -326,7 +326,7 @@ def chat(*roles: str) -> list[dict[str, str]]:
         ({"prompt": "p", "completion": "c", "label": True}, "not-sft", "", "label"),
         ({"query": "q", "response": "r", "kto_tag": 1}, "not-sft", "", "kto_tag"),
         ({"text": "t", "label": 1}, "not-sft", "", "text, label"),
-        ({"prompt": "p", "act": "x"}, "not-sft", "", "prompt"),
+        ({"act": "x", "prompt": "p"}, "not-sft", "", "prompt"),
         ({"prompt": chat("user")}, "not-sft", "", "prompt"),
         ({}, "unknown-shape", "", "{}"),
         ({"a": 1, "b": 2}, "unknown-shape", "", "a, b"),

@@ -112,3 +112,16 @@ def is_message(value: Any) -> bool:
 def is_column(name: str) -> bool:
     """Whether people call a column so, in lower case: known here, or elsewhere."""
     return name in KNOWN or name in _LETTERS or name in _FOREIGN_NAMES
+
+
+def is_label(value: Any) -> bool:
+    """A number, one word, an id, a link, a date: nothing that anybody says."""
+    if isinstance(value, str):
+        if len(value.split()) > 1:
+            return not any(map(str.isalpha, value))
+        return len(value) <= (200 if value.isascii() else 8)
+    if isinstance(value, (list, tuple)):
+        return all(map(is_label, value))
+    if isinstance(value, Mapping):
+        return all(map(is_label, value.values()))
+    return True

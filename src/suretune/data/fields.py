@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from suretune.data.calls import CALL_KEYS, from_json
-from suretune.data.columns import MESSAGE_LISTS
+from suretune.data.columns import MESSAGE_LISTS, is_label
 from suretune.data.examples import used_fields
 from suretune.data.key_names import is_about, is_mark
 from suretune.data.marks import filled, row_marks
@@ -129,7 +129,7 @@ class Fields:
         if len(seen.values) <= KINDS:
             short = isinstance(item, str) and len(item) <= SHORT
             seen.values.add(item if short else str(seen.rows))
-        seen.label = seen.label and _is_label(item)
+        seen.label = seen.label and is_label(item)
         seen.text = seen.text and isinstance(item, str)
 
     def facts(self, dataset: str) -> Iterator[tuple[UnusedField, bool]]:
@@ -183,19 +183,6 @@ def _characters(value: Any) -> int:
     if isinstance(value, (list, tuple)):
         return sum(map(_characters, value))
     return 0
-
-
-def _is_label(value: Any) -> bool:
-    """A number, one word, an id, a link, a date: nothing that anybody says."""
-    if isinstance(value, str):
-        if len(value.split()) > 1:
-            return not any(map(str.isalpha, value))
-        return len(value) <= (200 if value.isascii() else 8)
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_label, value))
-    if isinstance(value, Mapping):
-        return all(map(_is_label, value.values()))
-    return True
 
 
 def _too_much(about: UnusedField, seen: Seen) -> Fault:
