@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
+
+from suretune.data.field_words import SYSTEM, bare
 
 MESSAGE_LISTS = ("messages", "conversations", "conversation")
 # (question, answer), the first that a row has both of
@@ -29,6 +32,7 @@ TOOLS = ("tools", "functions")
 QUESTIONS = ("instruction", "query", "question", "ask", "prompt", "input")
 PREFERENCE = ("chosen", "rejected", "chosen_response", "rejected_response", "rejected_messages")
 BESIDE = (*SYSTEMS, *TOOLS, *CONTEXTS, "history")  # read beside a question and its answer
+_SYSTEMS_BARE = frozenset(map(bare, SYSTEMS))
 _LETTERS = ("q", "a")
 # Headers that people write and that say nothing here; taken for a row, they would be learned.
 _FOREIGN_NAMES = frozenset(
@@ -99,6 +103,33 @@ def only_names(value: Mapping[str, Any], name: str) -> bool:
     return not isinstance(held, (str, list, Mapping)) or (
         isinstance(held, str) and held.isascii() and not any(map(str.isspace, held))
     )
+
+
+def system_of(value: Mapping[str, Any]) -> str:
+    """The field with the system prompt: one of those that are known, or one of their names in
+    another spelling; the first known name where there is none."""
+    for name in SYSTEMS:
+        if name in value and value[name] not in (None, "", [], {}):
+            return name
+    return next((name for name in value if _respelled(name, value[name])), SYSTEMS[0])
+
+
+def _respelled(name: str, held: Any) -> bool:
+    """Whether a field is `system` or the like with other capitals: "System" may be a machine's."""
+    if name in SYSTEMS or not isinstance(held, str) or not held.strip():
+        return False
+    plain = _bare(str(name))
+    return plain in _SYSTEMS_BARE and not (plain == "system" and is_label(held))
+
+
+@lru_cache(4096)
+def _bare(name: str) -> str:
+    return bare(name)
+
+
+def names_system(name: str) -> bool:
+    """Whether a field is, by its name, a system prompt."""
+    return bare(name) in _SYSTEMS_BARE or bare(name) in SYSTEM
 
 
 def is_message(value: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from suretune.data.blank import is_blank
 from suretune.data.calls import tools_of
-from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of
+from suretune.data.columns import MESSAGE_LISTS, TOOLS, context_of, system_of
 from suretune.data.key_names import MEDIA, folded
 from suretune.data.marks import NO_MEDIA, filled, refuse_unknown, row_weight, weight_of
 from suretune.data.refusal import Refused, shown
@@ -68,7 +68,7 @@ def used_fields(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
 def _used(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
     if shape == "text":
         return frozenset(("text" if "text" in value else "response",))
-    beside = (_given(value, SYSTEMS), _given(value, TOOLS))
+    beside = (system_of(value), _given(value, TOOLS))
     if shape in ("messages", "sharegpt", "xtuner"):
         lists = (name for name in MESSAGE_LISTS if value.get(name) not in (None, ""))
         return frozenset((*beside, next(lists, "messages")))
@@ -101,7 +101,7 @@ def _with_system(
     origin: Origin,
 ) -> list[Message]:
     """The turns behind the row's `system` field, unless they begin with that very prompt."""
-    system = optional_text(value, _given(value, SYSTEMS), origin)
+    system = optional_text(value, system_of(value), origin)
     # An empty field says that nothing was said; templates have their own idea of an empty turn.
     if not system or (turns and turns[0].role == "system" and turns[0].content == system):
         return turns
