@@ -272,6 +272,39 @@ def test_neither_an_id_nor_a_system_prompt_is_taken_for_a_misspelt_field(
     assert "←" not in finding.fix.en + finding.fix.zh
 
 
+@pytest.mark.parametrize("says", ["output", "answer", "response", "summary", "target", "回答"])
+@pytest.mark.parametrize("answer", ["It is 9 metres deep.", "A deep lake."])
+def test_a_text_beside_an_answer_is_read_as_the_user_says(
+    tmp_path: Path, says: str, answer: str
+) -> None:
+    row = {"text": "The lake lies in the north. It is 9 metres deep. " * 9, says: answer}
+    (finding,) = refused(file := write_rows(tmp_path / "rows.jsonl", [row]))
+    assert finding.code == "D006"
+    for text in (finding.fix.en, finding.fix.zh):
+        learned = [[("user", row["text"]), ("assistant", answer)]]
+        assert said(look(file, *flag_in(text))) == learned
+        assert f"`--ignore_fields {shlex.quote(says)}`" in text
+    assert said(look(file, ignore_fields=(says,))) == [[("text", row["text"])]]
+
+
+def test_a_text_beside_a_number_or_what_it_says_itself() -> None:
+    from suretune.data.examples import to_example
+    from suretune.types import Example, Fault, Origin, Row
+
+    here = Origin("f", 1)
+    told = to_example(Row(here, {"text": "Is it good?", "target": 1}), "f")
+    assert isinstance(told, Fault) and told.hint and "write `target` as text" in told.hint.en
+    for row in ({"text": "t", "response": "t "}, {"text": "t", "output": None, "answer": ""}):
+        assert isinstance(to_example(Row(here, row), "f"), Example)
+
+
+@pytest.mark.parametrize("role", ["prompter", "assistant", "user"])
+def test_one_turn_a_row_is_no_plain_text(tmp_path: Path, role: str) -> None:
+    row = {"text": "How tall is it?", "role": role, "parent_id": None}
+    (finding,) = refused(write_rows(tmp_path / "rows.jsonl", [row]))
+    assert finding.code == "D006" and "`messages`" in finding.fix.en and "`role`" in finding.fix.zh
+
+
 def test_a_rival_is_left_out_as_advised(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "r.jsonl", [{"query": "a", "response": "b", "output": "c"}])
     (finding,) = refused(file)

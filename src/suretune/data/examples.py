@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from suretune.data.beside_text import not_plain
 from suretune.data.blank import is_blank
 from suretune.data.calls import tools_of
 from suretune.data.columns import MESSAGE_LISTS, TOOLS, context_of, system_of
@@ -54,6 +55,8 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
     except Refused as refusal:
         return refusal.fault
     made = read_back(Example(row.origin, dataset, shape, tuple(turns), tools))
+    if isinstance(made, Example) and made.shape == "text":
+        made = not_plain(value, row.origin) or made
     if weight == 1.0 or isinstance(made, Fault):
         return made
     weighed = (replace(turn, weight=turn.weight * weight) for turn in made.messages)
