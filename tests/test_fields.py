@@ -170,6 +170,59 @@ def test_a_row_is_refused_by_the_name_of_what_cannot_be_read(row: dict[str, Any]
     assert (found.kind, found.field) == ("wrong-type", next(iter(row)))
 
 
+@pytest.mark.parametrize(
+    ("mark", "kept"),
+    [
+        ({"is_correct": False}, {"is_correct": True}),
+        ({"is_correct": 0}, {"is_correct": 1}),
+        ({"isCorrect": "False"}, {"isCorrect": "True"}),
+        ({"correct": False}, {"correct": 0}),
+        ({"desirable": False}, {"desirable": True}),
+        ({"kto_label": False}, {"kto_label": True}),
+        ({"completion_label": False}, {"completion_label": None}),
+        ({"accepted": False}, {"accepted": True}),
+        ({"deleted": True}, {"deleted": False}),
+        ({"is_deleted": "1"}, {"is_deleted": "0"}),
+        ({"status": "rejected"}, {"status": "accepted"}),
+        ({"状态": "已删除"}, {"状态": "已发布"}),
+    ],
+)
+def test_a_row_that_says_that_it_is_not_to_be_learned_is_refused(
+    mark: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    key = next(iter(mark))
+    for row in (PAIR, talk(), {"text": "t"}):
+        found = fault({**row, **mark})
+        assert (found.kind, found.field, found.origin) == ("unknown-field", key, HERE)
+        assert found.hint and f"`--ignore_fields {shlex.quote(key)}`" in found.hint.en
+        assert example({**row, **kept}) == example(row)
+
+
+@pytest.mark.parametrize(
+    "mark", [{"mask_history": True}, {"only_last_turn_loss": 1}, {"weights": [0, 0, 0, 1]},
+             {"weights": [0, 1]}],
+)  # fmt: skip
+def test_a_row_that_says_which_of_its_turns_are_learned_is_refused(mark: dict[str, Any]) -> None:
+    row = {"messages": talk()["messages"] * 2}
+    found = fault({**row, **mark})
+    assert (found.kind, found.field) == ("unknown-field", next(iter(mark)))
+    assert found.hint and '`"weight": 0`' in found.hint.en
+    for same in ({"mask_history": False}, {"weights": [1, 1]}, {"weights": [0.2, 0.5, 0.3]}):
+        assert example({**row, **same}) == example(row)
+    for mark in ({"mask_history": True}, {"weights": [0, 1]}, {"weights": [1]}):
+        assert example({**talk(), **mark}) == example(talk())
+
+
+def test_rows_that_are_marked_as_wrong_can_be_left_out_or_learned(tmp_path: Path) -> None:
+    rows = [{"query": f"{PAIR['query']} {n}", "response": f"{n}", "is_correct": n % 2 == 0}
+            for n in range(6)]  # fmt: skip
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    assert within(*CHECK, file).returncode == 3
+    for flags, count in ((("--on_bad_row", "skip"), 3), (("--ignore_fields", "is_correct"), 6)):
+        done = within(*CHECK, file, *flags)
+        assert done.returncode == 0 and as_json(done)["plan"]["rows"] == count
+
+
 # --- nulls --------------------------------------------------------------------------------------
 
 

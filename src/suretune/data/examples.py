@@ -32,6 +32,7 @@ from suretune.data.turns import (
     turn,
     wrong_type,
 )
+from suretune.data.verdicts import refuse_verdict
 from suretune.types import Example, Fault, Message, Origin, Row, Text
 
 __all__ = ["shape_of", "to_example"]
@@ -50,6 +51,7 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
         if shape != "text":
             turns = list(in_order(_with_system(turns, value, row.origin), row.origin))
         weight = row_weight(value, row.origin)
+        refuse_verdict(value, turns, row.origin)
         name = _given(value, TOOLS)
         tools = tools_of(_listed_tools(value.get(name), name, row.origin), row.origin)
     except Refused as refusal:
