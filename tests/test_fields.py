@@ -610,6 +610,20 @@ def test_a_field_with_much_of_the_text_stops_until_it_is_said_that_it_is_meant(
     assert done.returncode == 0 and "D035" not in codes(done)
 
 
+@pytest.mark.parametrize(("words", "code"), [(0, "D035"), (40, "D034")])
+def test_a_field_is_left_out_by_the_name_that_it_has(tmp_path: Path, words: int, code: str) -> None:
+    more = {name: f"{'word ' * words}" for name in ("v1.2", "question.1", "a, b")}
+    row = talk(id="x1")
+    rows = [{**row, **{name: f"{text} {n}" for name, text in more.items()}} for n in range(3)]
+    rows[0]["messages"][0]["content"] = "How far is it from here to the moon, to the nearest mile?"
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    told = [f["fix"]["en"] for f in as_json(within(*CHECK, file))["findings"] if f["code"] == code]
+    flags = shlex.split(next(part for part in told[0].split("`") if part.startswith("--")))
+    assert {"v1.2", "question.1"} <= set(flags[1].split(","))
+    done = within(*CHECK, file, *flags)
+    assert done.returncode == 0 and "D034" not in codes(done)
+
+
 def test_a_name_that_no_row_has_is_no_reason_to_ignore(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "rows.jsonl", [PAIR] * 4)
     done = within(*CHECK, file, "--ignore_fields", "note")

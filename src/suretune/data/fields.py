@@ -6,8 +6,9 @@ that a field is left out on purpose.
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,7 @@ OF_TURNS = "messages[]."
 OF_CALLS = f"{OF_TURNS}tool_calls[]."
 OF_PARTS = f"{OF_TURNS}content[]."
 OF_INSTANCES = "instances[]."
+_PARTED = re.compile("[,，、；;]")
 ASKED = ("alpaca", "query-response", "prompt-completion")  # shapes of one question
 _PLAIN = frozenset(("role", "content", "from", "value"))
 CALLS = ("tool_use", "tool_call")  # types of parts
@@ -251,7 +253,7 @@ def _too_much(
     share = sum(about.share for about in group)
     found = f"{share:.0%}, {seen.first}: {seen.example}"
     names = [_key(about.name) for about in group]
-    flag = f"`--ignore_fields {shlex.quote(','.join(filter(None, names)))}`"
+    flag = f"`{_left_out(names)}`"
     return Fault(
         "unknown-field",
         Origin(seen.first.file, 0),  # leaving out rows would not mend it
@@ -259,6 +261,15 @@ def _too_much(
         found=found,
         hint=told(seen, names[0], flag) if any(names) else _UNNAMED,
     )
+
+
+def _left_out(names: Sequence[str]) -> str:
+    """The flags that leave fields out; a list of names knows none with a comma in it."""
+    apart = [name for name in names if _PARTED.search(name)]
+    listed = ",".join(name for name in names if name and name not in apart)
+    words = ["--ignore_fields", listed] if listed else []
+    words += ["--columns", *(f"{name}=" for name in apart)] if apart else []
+    return shlex.join(words)
 
 
 _UNNAMED = Text(
