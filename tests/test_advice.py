@@ -305,6 +305,17 @@ def test_one_turn_a_row_is_no_plain_text(tmp_path: Path, role: str) -> None:
     assert finding.code == "D006" and "`messages`" in finding.fix.en and "`role`" in finding.fix.zh
 
 
+@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path, write: Any) -> None:
+    rows = [{"\ufeffquery": f"Hi {n}", "response": "Hello."} for n in range(2)]
+    pairs = [[("user", f"Hi {n}"), ("assistant", "Hello.")] for n in range(2)]
+    assert said(look(write(rows, tmp_path))) == pairs
+    rows = [{"\ufeffFrage": f"Hi {n}", "Antwort": "Hello."} for n in range(2)]
+    (tmp_path / "b").mkdir()
+    file = write(rows, tmp_path / "b")
+    assert said(look(file, "--columns", "Frage=query", "Antwort=response")) == pairs
+
+
 def test_a_rival_is_left_out_as_advised(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "r.jsonl", [{"query": "a", "response": "b", "output": "c"}])
     (finding,) = refused(file)
