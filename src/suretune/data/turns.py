@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from suretune.data.blank import is_blank, with_unseen
+from suretune.data.broken import PYTHON_LIST, as_python
 from suretune.data.calls import calls_of, from_json, tool_calls
 from suretune.data.key_names import is_about, is_mark
 from suretune.data.marks import filled, refuse_unknown, weight_of
@@ -115,6 +116,8 @@ def list_of(value: Any, field: str, origin: Origin) -> list[Any]:
     found = from_json(value) if isinstance(value, str) else value
     if not isinstance(found, list):
         hint = Text("This must be a list.", "这里应当是一个列表。")
+        if isinstance(value, str) and as_python(value):
+            hint = PYTHON_LIST
         raise wrong_type(origin, field, value, hint)
     return found
 
