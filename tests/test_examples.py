@@ -364,6 +364,25 @@ def test_the_nearest_shape_and_what_it_lacks_are_named(value: Any, words: list[s
     assert all(word in result.hint.en for word in words), result.hint.en
 
 
+@pytest.mark.parametrize("none", [[], "[]", None, ""])
+def test_a_list_without_a_turn_is_no_conversation_beside_a_pair(none: Any) -> None:
+    for pair in ({"prompt": "q", "completion": "a"}, {"instruction": "q", "output": "a"}):
+        row = {"messages": none, **pair}
+        assert said(row) == [("user", "q"), ("assistant", "a")]
+    rows = {"messages": none, "conversations": [{"from": "human", "value": "q"},
+                                                {"from": "gpt", "value": "a"}]}  # fmt: skip
+    assert said(rows) == [("user", "q"), ("assistant", "a")]
+    assert fault({"messages": none, "query": "q", "response": "a", "output": "b"}).hint
+
+
+def test_a_list_as_python_prints_it_is_said_to_be_one() -> None:
+    found = fault({"messages": "[{'role': 'user', 'content': \"it's\"}]"})
+    assert (found.kind, found.field) == ("wrong-type", "messages")
+    assert found.hint and "json.dumps" in found.hint.en and "`json.dumps(...)`" in found.hint.zh
+    told = fault({"messages": "[so it goes]"}).hint
+    assert told and "json.dumps" not in told.en
+
+
 def test_a_second_system_prompt_is_refused_unless_it_is_the_same() -> None:
     turns = [{"role": role, "content": role} for role in ("system", "user", "assistant")]
     assert len(example({"messages": turns, "system": "system"}).messages) == 3

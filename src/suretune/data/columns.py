@@ -86,7 +86,21 @@ def is_foreign_header(cells: list[str]) -> bool:
 
 def is_filled(value: Mapping[str, Any], name: str) -> bool:
     """Whether a field of a row is there and says something."""
-    return value.get(name) not in (None, "")
+    return value.get(name) not in (None, "", [], {})
+
+
+def turns_of(value: Mapping[str, Any]) -> str:
+    """The field with the turns of a row: the first that is filled, else one with no turn; '' where
+    there is none. A table writes no turns as `[]`."""
+    there = [name for name in MESSAGE_LISTS if value.get(name) not in (None, "")]
+    full = (name for name in there if is_filled(value, name) and value[name] != "[]")
+    return next(full, there[0] if there else "")
+
+
+def has_turns(value: Mapping[str, Any]) -> bool:
+    """Whether a row has a list with a turn in it."""
+    name = turns_of(value)
+    return bool(name) and is_filled(value, name) and value[name] != "[]"
 
 
 def context_of(value: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from suretune.data.beside_text import not_plain
 from suretune.data.blank import is_blank
 from suretune.data.calls import tools_of
-from suretune.data.columns import MESSAGE_LISTS, TOOLS, context_of, system_of
+from suretune.data.columns import TOOLS, context_of, system_of, turns_of
 from suretune.data.key_names import MEDIA, folded
 from suretune.data.marks import NO_MEDIA, filled, refuse_unknown, row_weight, weight_of
 from suretune.data.refusal import Refused, shown
@@ -75,8 +75,7 @@ def _used(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
         return frozenset(("text" if "text" in value else "response",))
     beside = (system_of(value), _given(value, TOOLS))
     if shape in ("messages", "sharegpt", "xtuner"):
-        lists = (name for name in MESSAGE_LISTS if value.get(name) not in (None, ""))
-        return frozenset((*beside, next(lists, "messages")))
+        return frozenset((*beside, turns_of(value) or "messages"))
     if shape == "alpaca":
         fields = ("instances",) if "instances" in value else instruction_fields(value)
         return frozenset((*beside, "history", "instruction", *fields))
@@ -224,7 +223,7 @@ def _all(
 
 def _listed(value: Mapping[str, Any], origin: Origin) -> tuple[str, list[Any]]:
     """The name of the field that holds the turns, and the turns."""
-    name = next(name for name in MESSAGE_LISTS if value.get(name) not in (None, ""))
+    name = turns_of(value)
     return name, list_of(value[name], name, origin)
 
 

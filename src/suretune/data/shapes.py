@@ -19,9 +19,11 @@ from suretune.data.columns import (
     PREFERENCE,
     QUESTIONS,
     context_of,
+    has_turns,
     is_filled,
     is_label,
     only_names,
+    turns_of,
 )
 from suretune.data.compared import Compared, compared
 from suretune.data.field_words import SYSTEM, bare
@@ -64,9 +66,8 @@ def _shape_of(value: Any) -> str | None:
         return _turns_shape(value)
     if not isinstance(value, Mapping) or _not_for_sft(value) or _rivals(value):
         return None
-    for name in MESSAGE_LISTS:
-        if is_filled(value, name):
-            return _listed_shape(value[name])
+    if has_turns(value):
+        return _listed_shape(value[turns_of(value)])
     if "instances" in value and "instruction" in value:
         return "alpaca"
     if "instruction" in value and any(name in value for name in ANSWERS):
@@ -75,6 +76,8 @@ def _shape_of(value: Any) -> str | None:
         return "prompt-completion" if pair == PAIRS[0] else "query-response"
     if "text" in value:
         return None if is_filled(value, "prompt") else "text"
+    if turns_of(value):  # without a turn, and nothing else to read
+        return "messages"
     # A lone `response` is plain text, but not beside its question under another name.
     return "text" if "response" in value and not question_beside(value) else None
 
@@ -112,7 +115,7 @@ def _rivals(value: Mapping[str, Any]) -> list[str]:
     others = [name for name in fields if not only_names(value, name)]
     if not others or not chosen or "instances" in value:
         return []
-    if any(is_filled(value, name) for name in MESSAGE_LISTS):
+    if has_turns(value):
         return []
     return sorted(name for name in others if is_filled(value, name))
 
@@ -158,8 +161,7 @@ def _not_for_sft(value: Mapping[str, Any]) -> tuple[str, Text] | None:
         return "text, label", Text(
             f"This is classification data. Add {flag}.", f"这是分类数据。请加上 {flag}。"
         )
-    listed = any(is_filled(value, name) for name in MESSAGE_LISTS)
-    if "prompt" in value and not listed and not _may_answer(value):
+    if "prompt" in value and not has_turns(value) and not _may_answer(value):
         return "prompt", Text(
             "There are prompts without answers. Learning needs the answer too: add completion.",
             "只有提示，没有回答。学习还需要回答：请加上 completion。",
