@@ -246,6 +246,7 @@ def test_an_id_is_never_advised_as_an_answer(tmp_path: Path, row: Any, pair: Any
     "row",
     [
         {"title": "A talk", "mapping": {"a": {}}, "current_node": "0b8c7c52-5f3a-4f0e-9d2a-3a1f0e"},
+        {"post_id": "a1", "human_ref_A": "Two words", "human_ref_B": "Two more words"},
         {"inputs": {"question": "a"}, "outputs": {"answer": "b"}},
         {"question": "a", "context": "b", "title": "c", "answers": {"text": ["d"]}},
         {"instruction": "a", "completions": [{"response": "b"}], "source": "c"},

@@ -81,6 +81,12 @@ def compared(value: Mapping[str, Any]) -> Compared | None:
     return None
 
 
+def alike(one: str, two: str) -> bool:
+    """Whether two fields are two of a kind, not a question and its answer: `ref_A`, `ref_B`."""
+    forms = {_form(name): name for name in (one, two)}
+    return any(list(_twins(forms, f"_{first}_", f"_{second}_")) for first, second in _EQUALS)
+
+
 def _opposites() -> Iterator[tuple[str, str]]:
     for good, bad in _OPPOSITES:
         yield f"_{good}_", f"_{bad}_"

@@ -107,7 +107,8 @@ def suggested(value: Mapping[str, Any]) -> str:
         return ""
     if asks.strip().lower() == "input":  # beside something else that asks, it is what that is about
         asks = _best([name for name in rest if name not in (asks, says)], ASKS) or asks
-    return _flag(value, {asks: "query", says: "response"})
+    worse = (pair.worse,) if pair and pair.better else ()
+    return _flag(value, {asks: "query", says: "response"}, worse)
 
 
 def unwritten(value: Mapping[str, Any]) -> tuple[str, str]:
@@ -193,9 +194,13 @@ def _best(names: Sequence[str], words: Sequence[str]) -> str:
     return ""
 
 
-def _flag(value: Mapping[str, Any], found: Mapping[str, str]) -> str:
+def _flag(
+    value: Mapping[str, Any],
+    found: Mapping[str, str],
+    gone: Sequence[str] = (),
+) -> str:
     """With what else the row says: what is read beside a question stays, under its known name, and
-    other texts are left out."""
+    other texts are left out; those that are `gone` however short they are."""
     whole = sum(len(text) for text in value.values() if isinstance(text, str)) or 1
     left = {str(name): text for name, text in value.items() if str(name) not in found}
     found = _with_input(left, found)
@@ -204,7 +209,7 @@ def _flag(value: Mapping[str, Any], found: Mapping[str, str]) -> str:
     others = {
         name: ""
         for name, text in left.items()
-        if name in KNOWN or (isinstance(text, str) and len(text) >= _HEARD * whole)
+        if name in gone or name in KNOWN or (isinstance(text, str) and len(text) >= _HEARD * whole)
     }
     return _joined({**found, **others, **beside})
 

@@ -25,7 +25,7 @@ from suretune.data.columns import (
     only_names,
     turns_of,
 )
-from suretune.data.compared import Compared, compared
+from suretune.data.compared import Compared, alike, compared
 from suretune.data.field_words import SYSTEM, bare
 from suretune.data.key_names import is_about
 from suretune.data.refusal import shown
@@ -307,7 +307,7 @@ def _ways(value: Mapping[str, Any]) -> Text:
     texts = _texts(value)
     if (listed := unwritten(value)) != ("", ""):
         return _written_out(*listed)
-    if not (flag := as_pair(texts)) or "←" in near.en:
+    if not (flag := as_pair(texts)) or "←" in near.en or alike(*texts):
         return near
     first, second = texts
     return Text(
