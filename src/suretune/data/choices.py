@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from suretune.data.field_words import bare
@@ -40,6 +41,7 @@ def choice_fields(names: Iterable[str]) -> list[str]:
     return found if len(found) > len(lists) + 1 else lists
 
 
+@lru_cache(4096)
 def is_choice(name: str) -> bool:
     """Whether a field may, by its name, hold what can be chosen, or one of it: `options`, `B`."""
     plain = bare(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from suretune.data.field_words import SYSTEM, bare
@@ -33,6 +32,7 @@ QUESTIONS = ("instruction", "query", "question", "ask", "prompt", "input")
 PREFERENCE = ("chosen", "rejected", "chosen_response", "rejected_response", "rejected_messages")
 BESIDE = (*SYSTEMS, *TOOLS, *CONTEXTS, "history")  # read beside a question and its answer
 _SYSTEMS_BARE = frozenset(map(bare, SYSTEMS))
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
 _LETTERS = ("q", "a")
 # Headers that people write and that say nothing here; taken for a row, they would be learned.
 _FOREIGN_NAMES = frozenset(
@@ -86,7 +86,7 @@ def is_foreign_header(cells: list[str]) -> bool:
 
 def is_filled(value: Mapping[str, Any], name: str) -> bool:
     """Whether a field of a row is there and says something."""
-    return value.get(name) not in (None, "", [], {})
+    return value.get(name) not in _EMPTY
 
 
 def turns_of(value: Mapping[str, Any]) -> str:
@@ -123,7 +123,7 @@ def system_of(value: Mapping[str, Any]) -> str:
     """The field with the system prompt: one of those that are known, or one of their names in
     another spelling; the first known name where there is none."""
     for name in SYSTEMS:
-        if name in value and value[name] not in (None, "", [], {}):
+        if is_filled(value, name):
             return name
     return next((name for name in value if _respelled(name, value[name])), SYSTEMS[0])
 
@@ -132,13 +132,8 @@ def _respelled(name: str, held: Any) -> bool:
     """Whether a field is `system` or the like with other capitals: "System" may be a machine's."""
     if name in SYSTEMS or not isinstance(held, str) or not held.strip():
         return False
-    plain = _bare(str(name))
+    plain = bare(str(name))
     return plain in _SYSTEMS_BARE and not (plain == "system" and is_label(held))
-
-
-@lru_cache(4096)
-def _bare(name: str) -> str:
-    return bare(name)
 
 
 def names_system(name: str) -> bool:

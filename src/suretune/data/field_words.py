@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 ASKS = (
     "question",
@@ -65,6 +66,7 @@ SYSTEM = (
 )
 
 
+@lru_cache(4096)
 def bare(name: str) -> str:
     """A name without case and whatever stands between its words: `systemPrompt`, `System prompt`
     and `system_prompt` are one."""

@@ -87,22 +87,25 @@ class Fields:
                     continue
                 if isinstance(item, str) and _is_copy(item.strip(), said):
                     continue
-                if is_choice(str(key)) and said_in(item, _asked(example)):
+                name = str(key)
+                if is_choice(name) and said_in(item, _asked(example)):
                     continue
-                self._add(str(key), item, origin)
-                self._see_beside(self.unused[str(key)], value, example)
+                self._add(name, item, origin)
+                if is_choice(name) or names_system(name):
+                    self._see_place(self.unused[name], value, example)
         for name in MESSAGE_LISTS:
             if name in known:
                 self._see_turns(value.get(name), origin)
         if "instances" in known:
             self._see_instances(value.get("instances"), origin)
 
-    def _see_beside(
+    def _see_place(
         self,
         seen: Seen,
         value: Mapping[str, Any],
         example: Example,
     ) -> None:
+        """Whether a row has place for a field that belongs into it."""
         seen.picked += picks(example.messages[-1].content)
         asked = example.shape in ASKED and not any(is_filled(value, name) for name in INPUTS)
         seen.follows = seen.follows and asked

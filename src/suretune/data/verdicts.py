@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from suretune.data.key_names import folded
@@ -90,7 +89,7 @@ def refuse_verdict(
 ) -> None:
     """Raises Refused for a row that says that it, or a part of it, is not to be learned."""
     for key, value in row.items():
-        name = _folded(str(key))
+        name = folded(str(key))
         if name not in _NAMES:
             continue
         answers = [turn.role == "assistant" for turn in turns]
@@ -100,11 +99,6 @@ def refuse_verdict(
             raise _refusal(str(key), value, origin, _only_last(str(key)))
         if name in _LISTS and _weighs(value, answers):
             raise _refusal(str(key), value, origin, _weights(str(key)))
-
-
-@lru_cache(4096)
-def _folded(key: str) -> str:
-    return folded(key)
 
 
 def _against(name: str, value: Any) -> bool:
