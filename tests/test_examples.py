@@ -183,6 +183,14 @@ def test_instruction_and_input_are_joined_by_a_newline() -> None:
     assert said({"instruction": "Hi", "input": None, "output": "3"})[0][1] == "Hi"
 
 
+def test_a_text_that_says_its_prompt_again_is_whole() -> None:
+    assert said({"prompt": "Hi. ", "text": "Hi. Hello."}) == [("text", "Hi. Hello.")]
+    rendered = "<|im_start|>user\nHi.<|im_end|>\n<|im_start|>assistant\nHello.<|im_end|>\n"
+    turns = [("user", "Hi."), ("assistant", "Hello.")]
+    assert said({"prompt": "Hi.", "text": rendered}) == turns
+    assert said({"answer": "Hello.", "text": rendered}) == turns
+
+
 def test_text_rows_have_no_roles() -> None:
     for value in ({"text": "once"}, {"response": "once"}):
         assert (said(value), example(value).shape) == ([("text", "once")], "text")

@@ -75,11 +75,18 @@ def _shape_of(value: Any) -> str | None:
     if pair := pair_of(value):
         return "prompt-completion" if pair == PAIRS[0] else "query-response"
     if "text" in value:
-        return None if is_filled(value, "prompt") else "text"
+        return None if _prompts(value) else "text"
     if turns_of(value):  # without a turn, and nothing else to read
         return "messages"
     # A lone `response` is plain text, but not beside its question under another name.
     return "text" if "response" in value and not question_beside(value) else None
+
+
+def _prompts(value: Mapping[str, Any]) -> bool:
+    """Whether a row has a prompt that its text does not say again."""
+    prompt = value.get("prompt")
+    again = isinstance(prompt, str) and prompt.strip() in str(value["text"])
+    return is_filled(value, "prompt") and not again
 
 
 def pair_of(value: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -193,7 +200,8 @@ def _texts(value: Mapping[str, Any]) -> list[str]:
 def _pair(value: Mapping[str, Any], pair: Compared) -> Text:
     """What to say of two answers that are compared under names of their own."""
     one, two = pair.names
-    if flag := suggested(value):
+    flag = suggested(value) if pair.better else ""
+    if flag:
         return Text(
             f"This is preference data (DPO): `{one}` and `{two}` are two answers compared. "
             f"To learn the better one: `{flag}`.",
@@ -216,6 +224,9 @@ def _pair(value: Mapping[str, Any], pair: Compared) -> Text:
 
 
 def _compared(value: Mapping[str, Any]) -> Text:
+    named = "chosen" in value or "chosen_response" in value or has_turns(value)
+    if not named and (pair := compared(value)):
+        return _pair(value, pair)
     if flag := chosen_kept(value):
         return Text(
             f"This is preference data (DPO): two answers compared. To learn the better one: "
@@ -251,7 +262,7 @@ def no_shape(value: Any, origin: Origin) -> Fault:
             return Fault(
                 "not-sft",
                 origin,
-                found=", ".join(pair.names),
+                found=shown(", ".join(pair.names)),
                 hint=_pair(value, pair),
             )
         found = shown(", ".join(map(str, value))) or "{}"
