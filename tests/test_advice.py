@@ -227,6 +227,15 @@ def test_a_prompt_beside_its_answer_is_not_said_to_have_none(tmp_path: Path, say
         assert said(look(file, *flag_in(text))) == learned
 
 
+def test_an_answer_in_words_is_advised_beside_turns(tmp_path: Path) -> None:
+    turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Is it deep?"}]
+    row = {"data_source": "lakes", "prompt": turns, "ground_truth": "It is 5 metres deep."}
+    (finding,) = refused(file := write_rows(tmp_path / "rows.jsonl", [row]))
+    for text in (finding.fix.en, finding.fix.zh):
+        learned = [(turn["role"], turn["content"]) for turn in turns]
+        assert said(look(file, *flag_in(text))) == [[*learned, ("assistant", row["ground_truth"])]]
+
+
 @pytest.mark.parametrize(
     ("row", "pair"),
     [
@@ -253,7 +262,7 @@ def test_an_id_is_never_advised_as_an_answer(tmp_path: Path, row: Any, pair: Any
         {"question": "a", "context": "b", "title": "c", "answers": {"text": ["d"]}},
         {"instruction": "a", "completions": [{"response": "b"}], "source": "c"},
         {"questions": ["a"], "answers": ["b"]},
-        {"data_source": "kk", "prompt": [{"role": "user", "content": "a"}], "solution_text": "b"},
+        {"data_source": "kk", "prompt": [{"role": "user", "content": "a"}], "solution": [True]},
     ],
 )
 def test_no_flag_is_advised_that_reads_a_list_or_an_id(tmp_path: Path, row: Any) -> None:

@@ -103,7 +103,11 @@ def suggested(value: Mapping[str, Any]) -> str:
     rest = [str(name) for name in value if not pair or name not in pair.names]
     asks, says = _best(rest, ASKS), pair.better if pair else ""
     says = says or _best(rest, SAYS)
-    if not asks or not says or asks == says or _listed(value, asks, says):
+    if not asks or not says or asks == says:
+        return ""
+    if asks == "prompt" and _turns(value["prompt"]) and not _listed(value, says):
+        return _flag(value, {asks: "prompt", says: "completion"})
+    if _listed(value, asks, says):
         return ""
     if asks.strip().lower() == "input":  # beside something else that asks, it is what that is about
         asks = _best([name for name in rest if name not in (asks, says)], ASKS) or asks
@@ -121,6 +125,13 @@ def unwritten(value: Mapping[str, Any]) -> tuple[str, str]:
     if not asks or not says or asks == says:
         return "", ""
     return (asks, says) if _listed(value, asks, says) else ("", "")
+
+
+def _turns(held: Any) -> bool:
+    """Whether a prompt is a list of turns, which is read as it is."""
+    if not isinstance(held, list) or not held:
+        return False
+    return all(isinstance(one, Mapping) for one in held)
 
 
 def _listed(value: Mapping[str, Any], *names: str) -> bool:

@@ -182,7 +182,7 @@ def _may_answer(value: Mapping[str, Any]) -> bool:
     names = [str(name) for name in value]
     if any(name in answers or get_close_matches(name.lower(), answers, 1, 0.75) for name in names):
         return True
-    if unwritten(value) != ("", "") or suggested(value):
+    if suggested(value):
         return True
     texts = _texts(value)
     return len(texts) == 2 and texts[0] == "prompt"
