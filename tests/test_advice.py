@@ -162,6 +162,172 @@ def test_where_names_alone_do_not_help_no_flag_is_advised(tmp_path: Path, row: A
     assert "jq" not in finding.fix.en + finding.fix.zh
 
 
+OPPOSITES = [
+    ("accepted_answer", "rejected_answer"),
+    ("preferred_output", "non_preferred_output"),
+    ("goodAnswer", "badAnswer"),
+    ("answer_good", "answer_bad"),
+    ("correct answer", "incorrect answer"),
+    ("better_response", "worse_response"),
+    ("response_j", "response_k"),
+    ("winning_reply", "losing_reply"),
+    ("good", "bad"),
+    ("accepted", "rejected"),
+    ("好回答", "差回答"),
+    ("正确答案", "错误答案"),
+]
+
+
+@pytest.mark.parametrize("asks", ["instruction", "prompt", "问题"])
+@pytest.mark.parametrize(("better", "worse"), OPPOSITES)
+def test_of_two_answers_the_one_with_the_better_name_is_advised(
+    tmp_path: Path, asks: str, better: str, worse: str
+) -> None:
+    row = {asks: "Is it deep?", better: "It is 5 metres deep.", worse: "No idea at all."}
+    for number, names in enumerate([(asks, better, worse), (worse, better, asks)]):
+        file = write_rows(tmp_path / f"{number}.jsonl", [{name: row[name] for name in names}])
+        (finding,) = refused(file)
+        assert finding.code == "D024" and finding.what.en.endswith(worse)
+        for text in (finding.fix.en, finding.fix.zh):
+            learned = [[("user", row[asks]), ("assistant", row[better])]]
+            assert said(look(file, *flag_in(text))) == learned
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "a", "response_a": "b", "response_b": "c", "winner": "b"},
+        {"instruction": "a", "output_1": "b", "output_2": "c", "preference": 2},
+        {"问题": "a", "回答A": "b", "回答B": "c"},
+        {"prompt": "a", "response_a": "b", "response_b": "c", "summary": "d"},
+        {"input": {"messages": [{"role": "user", "content": "a"}]},
+         "preferred_output": [{"role": "assistant", "content": "b"}],
+         "non_preferred_output": [{"role": "assistant", "content": "c"}]},
+    ],
+)  # fmt: skip
+def test_where_nobody_can_tell_the_better_answer_none_is_advised(tmp_path: Path, row: Any) -> None:
+    (finding,) = refused(write_rows(tmp_path / "rows.jsonl", [row]))
+    assert finding.code == "D024" and "two answers" in finding.fix.en
+    assert "--columns" not in finding.fix.en + finding.fix.zh
+
+
+def test_answers_to_two_questions_are_no_comparison(tmp_path: Path) -> None:
+    row = {"question_1": "a", "answer_1": "b", "question_2": "c", "answer_2": "d"}
+    (finding,) = refused(write_rows(tmp_path / "rows.jsonl", [row]))
+    assert finding.code == "D006"
+
+
+@pytest.mark.parametrize("says", ["reply", "solution", "ground_truth", "gold", "回答", "text"])
+def test_a_prompt_beside_its_answer_is_not_said_to_have_none(tmp_path: Path, says: str) -> None:
+    row = {"prompt": "Is it deep? " * 9, says: "It is 5 metres deep. " * 99}
+    (finding,) = refused(file := write_rows(tmp_path / "rows.jsonl", [row]))
+    assert finding.code == "D006"
+    for text in (finding.fix.en, finding.fix.zh):
+        learned = [[("user", row["prompt"]), ("assistant", row[says])]]
+        assert said(look(file, *flag_in(text))) == learned
+
+
+def test_an_answer_in_words_is_advised_beside_turns(tmp_path: Path) -> None:
+    turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Is it deep?"}]
+    row = {"data_source": "lakes", "prompt": turns, "ground_truth": "It is 5 metres deep."}
+    (finding,) = refused(file := write_rows(tmp_path / "rows.jsonl", [row]))
+    for text in (finding.fix.en, finding.fix.zh):
+        learned = [(turn["role"], turn["content"]) for turn in turns]
+        assert said(look(file, *flag_in(text))) == [[*learned, ("assistant", row["ground_truth"])]]
+
+
+@pytest.mark.parametrize(
+    ("row", "pair"),
+    [
+        ({"document": "A long text.", "summary": "A text.", "id": "35232142"},
+         ("A long text.", "A text.")),
+        ({"article": "A long text.", "highlights": "A text.", "id": "0b8c7c525f3a4f0e9d2a"},
+         ("A long text.", "A text.")),
+        ({"url": "https://example.org/a", "utterance": "Hi there", "retort": "Hi."},
+         ("Hi there", "Hi.")),
+    ],
+)  # fmt: skip
+def test_an_id_is_never_advised_as_an_answer(tmp_path: Path, row: Any, pair: Any) -> None:
+    (finding,) = refused(file := write_rows(tmp_path / "rows.jsonl", [row]))
+    for text in (finding.fix.en, finding.fix.zh):
+        assert said(look(file, *flag_in(text))) == [[("user", pair[0]), ("assistant", pair[1])]]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"title": "A talk", "mapping": {"a": {}}, "current_node": "0b8c7c52-5f3a-4f0e-9d2a-3a1f0e"},
+        {"post_id": "a1", "human_ref_A": "Two words", "human_ref_B": "Two more words"},
+        {"inputs": {"question": "a"}, "outputs": {"answer": "b"}},
+        {"question": "a", "context": "b", "title": "c", "answers": {"text": ["d"]}},
+        {"instruction": "a", "completions": [{"response": "b"}], "source": "c"},
+        {"questions": ["a"], "answers": ["b"]},
+        {"data_source": "kk", "prompt": [{"role": "user", "content": "a"}], "solution": [True]},
+    ],
+)
+def test_no_flag_is_advised_that_reads_a_list_or_an_id(tmp_path: Path, row: Any) -> None:
+    (finding,) = refused(write_rows(tmp_path / "rows.jsonl", [row]))
+    assert "--columns" not in finding.fix.en + finding.fix.zh
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"conversation_id": "1", "meta_instruction": "Be kind.", "chat": {"turn_1": {}}},
+        {"systemInstruction": {"parts": []}, "contents": [{"role": "user", "parts": []}]},
+    ],
+)
+def test_neither_an_id_nor_a_system_prompt_is_taken_for_a_misspelt_field(
+    tmp_path: Path, row: Any
+) -> None:
+    (finding,) = refused(write_rows(tmp_path / "rows.jsonl", [row]))
+    assert "←" not in finding.fix.en + finding.fix.zh
+
+
+@pytest.mark.parametrize("says", ["output", "answer", "response", "summary", "target", "回答"])
+@pytest.mark.parametrize("answer", ["It is 9 metres deep.", "A deep lake."])
+def test_a_text_beside_an_answer_is_read_as_the_user_says(
+    tmp_path: Path, says: str, answer: str
+) -> None:
+    row = {"text": "The lake lies in the north. It is 9 metres deep. " * 9, says: answer}
+    (finding,) = refused(file := write_rows(tmp_path / "rows.jsonl", [row]))
+    assert finding.code == "D006"
+    for text in (finding.fix.en, finding.fix.zh):
+        learned = [[("user", row["text"]), ("assistant", answer)]]
+        assert said(look(file, *flag_in(text))) == learned
+        assert f"`--ignore_fields {shlex.quote(says)}`" in text
+    assert said(look(file, ignore_fields=(says,))) == [[("text", row["text"])]]
+
+
+def test_a_text_beside_a_number_or_what_it_says_itself() -> None:
+    from suretune.data.examples import to_example
+    from suretune.types import Example, Fault, Origin, Row
+
+    here = Origin("f", 1)
+    told = to_example(Row(here, {"text": "Is it good?", "target": 1}), "f")
+    assert isinstance(told, Fault) and told.hint and "write `target` as text" in told.hint.en
+    for row in ({"text": "t", "response": "t "}, {"text": "t", "output": None, "answer": ""}):
+        assert isinstance(to_example(Row(here, row), "f"), Example)
+
+
+@pytest.mark.parametrize("role", ["prompter", "assistant", "user"])
+def test_one_turn_a_row_is_no_plain_text(tmp_path: Path, role: str) -> None:
+    row = {"text": "How tall is it?", "role": role, "parent_id": None}
+    (finding,) = refused(write_rows(tmp_path / "rows.jsonl", [row]))
+    assert finding.code == "D006" and "`messages`" in finding.fix.en and "`role`" in finding.fix.zh
+
+
+@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path, write: Any) -> None:
+    rows = [{"\ufeffquery": f"Hi {n}", "response": "Hello."} for n in range(2)]
+    pairs = [[("user", f"Hi {n}"), ("assistant", "Hello.")] for n in range(2)]
+    assert said(look(write(rows, tmp_path))) == pairs
+    rows = [{"\ufeffFrage": f"Hi {n}", "Antwort": "Hello."} for n in range(2)]
+    (tmp_path / "b").mkdir()
+    file = write(rows, tmp_path / "b")
+    assert said(look(file, "--columns", "Frage=query", "Antwort=response")) == pairs
+
+
 def test_a_rival_is_left_out_as_advised(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "r.jsonl", [{"query": "a", "response": "b", "output": "c"}])
     (finding,) = refused(file)

@@ -188,6 +188,14 @@ def test_instruction_and_input_are_joined_by_a_newline() -> None:
     assert said({"instruction": "Hi", "input": None, "output": "3"})[0][1] == "Hi"
 
 
+def test_a_text_that_says_its_prompt_again_is_whole() -> None:
+    assert said({"prompt": "Hi. ", "text": "Hi. Hello."}) == [("text", "Hi. Hello.")]
+    rendered = "<|im_start|>user\nHi.<|im_end|>\n<|im_start|>assistant\nHello.<|im_end|>\n"
+    turns = [("user", "Hi."), ("assistant", "Hello.")]
+    assert said({"prompt": "Hi.", "text": rendered}) == turns
+    assert said({"answer": "Hello.", "text": rendered}) == turns
+
+
 def test_text_rows_have_no_roles() -> None:
     for value in ({"text": "once"}, {"response": "once"}):
         assert (said(value), example(value).shape) == ([("text", "once")], "text")
@@ -655,7 +663,7 @@ def chat(*roles: str) -> list[dict[str, str]]:
         ({"prompt": "p", "completion": "c", "label": True}, "not-sft", "", "label"),
         ({"query": "q", "response": "r", "kto_tag": 1}, "not-sft", "", "kto_tag"),
         ({"text": "t", "label": 1}, "not-sft", "", "text, label"),
-        ({"prompt": "p", "act": "x"}, "not-sft", "", "prompt"),
+        ({"act": "x", "prompt": "p"}, "not-sft", "", "prompt"),
         ({"prompt": chat("user")}, "not-sft", "", "prompt"),
         ({}, "unknown-shape", "", "{}"),
         ({"a": 1, "b": 2}, "unknown-shape", "", "a, b"),
@@ -691,6 +699,25 @@ def test_the_nearest_shape_and_what_it_lacks_are_named(value: Any, words: list[s
     assert result.kind == "unknown-shape"
     assert result.hint is not None
     assert all(word in result.hint.en for word in words), result.hint.en
+
+
+@pytest.mark.parametrize("none", [[], "[]", None, ""])
+def test_a_list_without_a_turn_is_no_conversation_beside_a_pair(none: Any) -> None:
+    for pair in ({"prompt": "q", "completion": "a"}, {"instruction": "q", "output": "a"}):
+        row = {"messages": none, **pair}
+        assert said(row) == [("user", "q"), ("assistant", "a")]
+    rows = {"messages": none, "conversations": [{"from": "human", "value": "q"},
+                                                {"from": "gpt", "value": "a"}]}  # fmt: skip
+    assert said(rows) == [("user", "q"), ("assistant", "a")]
+    assert fault({"messages": none, "query": "q", "response": "a", "output": "b"}).hint
+
+
+def test_a_list_as_python_prints_it_is_said_to_be_one() -> None:
+    found = fault({"messages": "[{'role': 'user', 'content': \"it's\"}]"})
+    assert (found.kind, found.field) == ("wrong-type", "messages")
+    assert found.hint and "json.dumps" in found.hint.en and "`json.dumps(...)`" in found.hint.zh
+    told = fault({"messages": "[so it goes]"}).hint
+    assert told and "json.dumps" not in told.en
 
 
 def test_a_second_system_prompt_is_refused_unless_it_is_the_same() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,59 @@ def test_books_of_an_instance_are_told_as_those_of_a_turn() -> None:
 def test_a_row_is_refused_by_the_name_of_what_cannot_be_read(row: dict[str, Any]) -> None:
     found = fault({**PAIR, **row})
     assert (found.kind, found.field) == ("wrong-type", next(iter(row)))
+
+
+@pytest.mark.parametrize(
+    ("mark", "kept"),
+    [
+        ({"is_correct": False}, {"is_correct": True}),
+        ({"is_correct": 0}, {"is_correct": 1}),
+        ({"isCorrect": "False"}, {"isCorrect": "True"}),
+        ({"correct": False}, {"correct": 0}),
+        ({"desirable": False}, {"desirable": True}),
+        ({"kto_label": False}, {"kto_label": True}),
+        ({"completion_label": False}, {"completion_label": None}),
+        ({"accepted": False}, {"accepted": True}),
+        ({"deleted": True}, {"deleted": False}),
+        ({"is_deleted": "1"}, {"is_deleted": "0"}),
+        ({"status": "rejected"}, {"status": "accepted"}),
+        ({"状态": "已删除"}, {"状态": "已发布"}),
+    ],
+)
+def test_a_row_that_says_that_it_is_not_to_be_learned_is_refused(
+    mark: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    key = next(iter(mark))
+    for row in (PAIR, talk(), {"text": "t"}):
+        found = fault({**row, **mark})
+        assert (found.kind, found.field, found.origin) == ("unknown-field", key, HERE)
+        assert found.hint and f"`--ignore_fields {shlex.quote(key)}`" in found.hint.en
+        assert example({**row, **kept}) == example(row)
+
+
+@pytest.mark.parametrize(
+    "mark", [{"mask_history": True}, {"only_last_turn_loss": 1}, {"weights": [0, 0, 0, 1]},
+             {"weights": [0, 1]}],
+)  # fmt: skip
+def test_a_row_that_says_which_of_its_turns_are_learned_is_refused(mark: dict[str, Any]) -> None:
+    row = {"messages": talk()["messages"] * 2}
+    found = fault({**row, **mark})
+    assert (found.kind, found.field) == ("unknown-field", next(iter(mark)))
+    assert found.hint and '`"weight": 0`' in found.hint.en
+    for same in ({"mask_history": False}, {"weights": [1, 1]}, {"weights": [0.2, 0.5, 0.3]}):
+        assert example({**row, **same}) == example(row)
+    for mark in ({"mask_history": True}, {"weights": [0, 1]}, {"weights": [1]}):
+        assert example({**talk(), **mark}) == example(talk())
+
+
+def test_rows_that_are_marked_as_wrong_can_be_left_out_or_learned(tmp_path: Path) -> None:
+    rows = [{"query": f"{PAIR['query']} {n}", "response": f"{n}", "is_correct": n % 2 == 0}
+            for n in range(6)]  # fmt: skip
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    assert within(*CHECK, file).returncode == 3
+    for flags, count in ((("--on_bad_row", "skip"), 3), (("--ignore_fields", "is_correct"), 6)):
+        done = within(*CHECK, file, *flags)
+        assert done.returncode == 0 and as_json(done)["plan"]["rows"] == count
 
 
 # --- nulls --------------------------------------------------------------------------------------
@@ -443,6 +497,95 @@ def test_what_a_shape_does_not_read_is_not_used() -> None:
     assert seen({**talk(), "history": [["How far?", "Very far away."]]})["history"][1]
 
 
+WORDS = ["crimson", "turquoise", "vermilion", "aubergine"]
+LETTERS = dict(zip("ABCD", ("蓝湖很深", "红湖很浅", "黑湖很大", "长湖很小"), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"choices": WORDS}, "choices"),
+        ({"options": dict(zip("ABCD", WORDS, strict=True))}, "options"),
+        (LETTERS, "A,B,C,D"),
+        ({f"option{name}": text for name, text in LETTERS.items()},
+         "optionA,optionB,optionC,optionD"),
+        ({"opa": "Blue", "opb": "Red"}, "opa,opb"),
+        ({"选项": "A. 蓝湖 B. 红湖"}, "选项"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("answer", ["B", "(B)", "答案：B", "B, C", "1"])
+def test_what_can_be_chosen_is_no_label_where_the_answer_only_names_it(
+    options: dict[str, Any], names: str, answer: str
+) -> None:
+    fields = Fields()
+    question = "Which one of these colours is it that nobody has ever seen in the sky? " * 9
+    row = {"question": question, **options, "answer": answer}
+    fields.see(row, example(row))
+    (found,) = fields.faults("set")
+    assert found.kind == "unknown-field" and found.field == names.replace(",", ", ")
+    assert found.hint and f"`--ignore_fields {shlex.quote(names)}`" in found.hint.en
+    named = {**row, "answer": "One that is seen only by night, and by few people."}
+    fields = Fields()
+    fields.see(named, example(named))
+    assert not list(fields.faults("set"))
+
+
+def test_options_that_the_question_names_already_are_no_loss() -> None:
+    question = "Which? " + " ".join(f"{name}. {text}" for name, text in LETTERS.items())
+    for options in (LETTERS, {"choices": list(LETTERS.values())}, {"options": LETTERS}):
+        assert seen({"question": question, **options, "answer": "B"}) == {}
+
+
+def test_options_in_words_can_be_asked_behind_the_question(tmp_path: Path) -> None:
+    rows = [{"question": f"Which, {n}?", "options": "A. red\nB. blue", "answer": "B"} for n in "xy"]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    (told,) = [f for f in as_json(within(*CHECK, file))["findings"] if f["code"] == "D034"]
+    assert "`--columns options=context`" in told["fix"]["en"]
+    row = {"question": "Which, x?", "context": "A. red\nB. blue", "answer": "B"}
+    assert example(row).messages[0].content == "Which, x?\nA. red\nB. blue"
+    assert within(*CHECK, file, "--columns", "options=context").returncode == 0
+
+
+def test_a_single_letter_beside_a_question_is_no_option() -> None:
+    assert seen({**PAIR, "B": "x"}) == {"B": (0.018, False)}
+
+
+def test_what_counts_is_the_share_of_all_that_is_left_out() -> None:
+    notes = {f"note{n}": f"As far as anybody knows to{n}." for n in range(3)}
+    row = {"query": PAIR["query"], "response": PAIR["response"] * 10, **notes}
+    found = seen(row)
+    assert all(0.05 < share < 0.2 and stops for share, stops in found.values())
+    fields = Fields()
+    fields.see(row, example(row))
+    (told,) = fields.faults("set")
+    assert told.hint and "`--ignore_fields note0,note1,note2`" in told.hint.en
+    del row["note1"]
+    assert not any(stops for _, stops in seen(row).values())
+
+
+@pytest.mark.parametrize("name", ["System", "SYSTEM", "systemPrompt", "System Prompt"])
+def test_a_system_prompt_is_read_however_its_name_is_spelt(name: str) -> None:
+    row = {name: "You are kind.", **PAIR}
+    assert [m.role for m in example(row).messages] == ["system", "user", "assistant"]
+    assert seen(row) == {}
+    assert example({**talk(), name: "You are kind."}).messages[0].role == "system"
+    assert seen({**PAIR, "System": "Linux"}) == {"System": (0.085, False)}
+    two = {**row, "system": "You are old."}
+    assert example(two).messages[0].content == "You are old." and seen(two)[name][1]
+
+
+@pytest.mark.parametrize("name", ["系统提示词", "system_instruction", "meta_instruction"])
+def test_what_is_a_system_prompt_by_its_name_is_not_passed_over(tmp_path: Path, name: str) -> None:
+    rows = [{name: "你是医生。", "query": f"{PAIR['query']} {n}" * 9, "response": f"{n}"}
+            for n in range(6)]  # fmt: skip
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    (told,) = [f for f in as_json(within(*CHECK, file))["findings"] if f["code"] == "D034"]
+    flag = f"{name}=system"
+    assert f"`--columns {shlex.quote(flag)}`" in told["fix"]["en"]
+    assert within(*CHECK, file, "--columns", flag).returncode == 0
+    assert within(*CHECK, file, "--ignore_fields", name).returncode == 0
+
+
 # --- on the command line ------------------------------------------------------------------------
 
 
@@ -465,6 +608,20 @@ def test_a_field_with_much_of_the_text_stops_until_it_is_said_that_it_is_meant(
     assert "`id`" in told["what"]["en"] and not told["stops"]
     done = within(*CHECK, file, "--ignore_fields", "notes,id")
     assert done.returncode == 0 and "D035" not in codes(done)
+
+
+@pytest.mark.parametrize(("words", "code"), [(0, "D035"), (40, "D034")])
+def test_a_field_is_left_out_by_the_name_that_it_has(tmp_path: Path, words: int, code: str) -> None:
+    more = {name: f"{'word ' * words}" for name in ("v1.2", "question.1", "a, b")}
+    row = talk(id="x1")
+    rows = [{**row, **{name: f"{text} {n}" for name, text in more.items()}} for n in range(3)]
+    rows[0]["messages"][0]["content"] = "How far is it from here to the moon, to the nearest mile?"
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    told = [f["fix"]["en"] for f in as_json(within(*CHECK, file))["findings"] if f["code"] == code]
+    flags = shlex.split(next(part for part in told[0].split("`") if part.startswith("--")))
+    assert {"v1.2", "question.1"} <= set(flags[1].split(","))
+    done = within(*CHECK, file, *flags)
+    assert done.returncode == 0 and "D034" not in codes(done)
 
 
 def test_a_name_that_no_row_has_is_no_reason_to_ignore(tmp_path: Path) -> None:

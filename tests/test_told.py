@@ -139,8 +139,10 @@ def test_text_beside_a_call_is_kept_or_stops(families: dict[str, ChatTokenizer])
     row = talk(ASKED, called("One moment."), ("tool", "9"), ("assistant", "Nine."))
     found = fault(families["meta-llama-Llama-3.1-8B-Instruct"], row)
     assert (found.field, found.found) == ("messages[1].content", "One moment.")
-    assert found.hint is not None and "turn of its own" in found.hint.en
-    advice = talk(ASKED, ("assistant", "One moment."), *CALLING[1:])
+    assert found.hint is not None and "Take the text out" in found.hint.en
+    apart = talk(ASKED, ("assistant", "One moment."), *CALLING[1:])  # one answer all the same
+    assert fault(families["meta-llama-Llama-3.1-8B-Instruct"], apart).found == found.found
+    advice = talk(ASKED, *CALLING[1:])
     for name in ("meta-llama-Llama-3.1-8B-Instruct", "Qwen-Qwen2.5-7B-Instruct"):
         assert notes(families[name], advice) == [0]  # as the finding advises
     assert notes(families["Qwen-Qwen2.5-7B-Instruct"], row) == [0]

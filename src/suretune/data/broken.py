@@ -13,6 +13,7 @@ _QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 _NOT_A_NUMBER = re.compile(r"-?(NaN|Infinity|nan|inf)\b")
 _PYTHON = re.compile(r"(None|True|False)\b|'")
+_PYTHON_LIST = re.compile(r"\s*\[[\s\[{]*'")
 _NUMBER = re.compile(r"-?[0-9]")
 
 CUT_OFF = Text(
@@ -47,6 +48,10 @@ NO_NUMBER = Text(
 PYTHON = Text(
     "This is Python, not JSON: single quotes, None, True. Write it with json.dumps(row).",
     "这是 Python 的写法（单引号、None、True），不是 JSON。请用 `json.dumps(row)` 写出。",
+)
+PYTHON_LIST = Text(
+    "This is a list as Python prints it: single quotes, None, True. Write it with json.dumps(...).",
+    "这是 Python 打印列表的写法（单引号、None、True）。请用 `json.dumps(...)` 写出。",
 )
 COMMENT = Text("JSON has no comments; remove it.", "JSON 不能有注释，请删除。")
 FULL_WIDTH = Text(
@@ -206,3 +211,8 @@ def repeated(key: str, origin: Origin) -> Fault:
         found=shown(key),
         hint=hint,
     )
+
+
+def as_python(text: str) -> bool:
+    """Whether a text is a list as Python prints it, which is no JSON."""
+    return bool(_PYTHON_LIST.match(text))

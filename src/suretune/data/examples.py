@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from suretune.data.beside_text import not_plain
 from suretune.data.blank import is_blank
 from suretune.data.call_texts import IN_JSON, with_calls
 from suretune.data.call_turns import arranged
 from suretune.data.calls import by_name, from_json, tools_of
-from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of, is_message
+from suretune.data.columns import TOOLS, context_of, is_message, system_of, turns_of
 from suretune.data.content_parts import joined
 from suretune.data.dialects import plain_turns, with_tools
 from suretune.data.held import list_of, optional_text, text_of, wrong_type
@@ -26,6 +27,7 @@ from suretune.data.shapes import (
     without_empty,
 )
 from suretune.data.turns import empty, in_order, is_absent, message, turn
+from suretune.data.verdicts import refuse_verdict
 from suretune.types import Example, Fault, Message, Origin, Row, Text
 
 __all__ = ["shape_of", "to_example"]
@@ -42,6 +44,7 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
         _refuse_media(value, row.origin)
         made = _read(with_tools(value), shape, dataset, row.origin)
         weight = row_weight(value, row.origin)
+        refuse_verdict(value, made.messages, row.origin)
     except Refused as refusal:
         return refusal.fault
     told = made.rendered
@@ -50,6 +53,8 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
         return found
     if told and not found.rendered:
         found = replace(found, rendered=told)
+    if found.shape == "text" and (fault := not_plain(value, row.origin)):
+        return fault
     if weight == 1.0:
         return found
     weighed = (replace(turn, weight=turn.weight * weight) for turn in found.messages)
@@ -87,10 +92,9 @@ def used_fields(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
 def _used(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
     if shape == "text":
         return frozenset(("text" if "text" in value else "response",))
-    beside = (_given(value, SYSTEMS), _given(value, TOOLS))
+    beside = (system_of(value), _given(value, TOOLS))
     if shape in ("messages", "sharegpt", "xtuner"):
-        lists = (name for name in MESSAGE_LISTS if value.get(name) not in (None, ""))
-        return frozenset((*beside, next(lists, "messages")))
+        return frozenset((*beside, turns_of(value) or "messages"))
     if shape == "alpaca":
         fields = ("instances",) if "instances" in value else instruction_fields(value)
         return frozenset((*beside, "history", "instruction", *fields))
@@ -121,7 +125,7 @@ def _with_system(
     origin: Origin,
 ) -> list[Message]:
     """The turns behind the row's `system` field, unless they begin with that very prompt."""
-    name = _given(value, SYSTEMS)
+    name = system_of(value)
     held = value.get(name)
     if isinstance(held, list):  # of parts, as Anthropic's are
         held = joined(held, {}, name, origin)
@@ -248,7 +252,7 @@ def _all(
 
 def _listed(value: Mapping[str, Any], origin: Origin) -> tuple[str, list[Any]]:
     """The name of the field that holds the turns, and the turns."""
-    name = next(name for name in MESSAGE_LISTS if value.get(name) not in (None, ""))
+    name = turns_of(value)
     return name, list_of(value[name], name, origin)
 
 

@@ -6,16 +6,19 @@ that a field is left out on purpose.
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from suretune.data.call_texts import IN_JSON
 from suretune.data.calls import CALL_KEYS, from_json
-from suretune.data.columns import MESSAGE_LISTS
+from suretune.data.choices import LISTS, choice_fields, is_choice, picks, said_in
+from suretune.data.columns import INPUTS, MESSAGE_LISTS, is_filled, is_label, names_system
 from suretune.data.dialects import plain_turns
 from suretune.data.examples import used_fields
+from suretune.data.field_words import bare
 from suretune.data.key_names import THOUGHTS, is_about, is_mark
 from suretune.data.marks import filled, row_marks
 from suretune.data.refusal import shown
@@ -23,7 +26,8 @@ from suretune.data.turns import ROLES, TURN_KEYS
 from suretune.facts import UnusedField
 from suretune.types import Example, Fault, Origin, Text
 
-REFUSED = 0.20  # of a file's text in one field that is not used: it stops the run
+REFUSED = 0.20  # of a file's text in fields that are not used: it stops the run
+HEARD = 0.05  # of it in one of these fields: it is named
 PROSE = 100  # characters of a text, on average, that is more than a note of where a row comes from
 KINDS = 24  # different short texts, each in three rows or more: they sort the rows
 SHORT = 40  # characters
@@ -32,6 +36,8 @@ OF_TURNS = "messages[]."
 OF_CALLS = f"{OF_TURNS}tool_calls[]."
 OF_PARTS = f"{OF_TURNS}content[]."
 OF_INSTANCES = "instances[]."
+_PARTED = re.compile("[,，、；;]")
+ASKED = ("alpaca", "query-response", "prompt-completion")  # shapes of one question
 _PLAIN = frozenset(("role", "content", "from", "value"))
 CALLS = ("tool_use", "tool_call")  # types of parts
 
@@ -47,6 +53,9 @@ class Seen:
     values: set[str] = field(default_factory=set)  # short ones, a few
     label: bool = True  # nothing but single words, numbers, links and the like so far
     text: bool = True  # plain text in every row
+    picked: int = 0  # rows whose answer only names what it chooses
+    follows: bool = True  # in every row there is place for it behind the question,
+    opens: bool = True  # or for it as a system prompt
 
 
 @dataclass(slots=True)
@@ -78,13 +87,32 @@ class Fields:
             for key, item in value.items():
                 if key in known or key in marks or not filled(item):
                     continue
-                if not (isinstance(item, str) and _is_copy(item.strip(), said)):
-                    self._add(str(key), item, origin)
+                if isinstance(item, str) and _is_copy(item.strip(), said):
+                    continue
+                name = str(key)
+                if is_choice(name) and said_in(item, _asked(example)):
+                    continue
+                self._add(name, item, origin)
+                if is_choice(name) or names_system(name):
+                    self._see_place(self.unused[name], value, example)
         for name in MESSAGE_LISTS:
             if name in known:
                 self._see_turns(value.get(name), origin)
         if "instances" in known:
             self._see_instances(value.get("instances"), origin)
+
+    def _see_place(
+        self,
+        seen: Seen,
+        value: Mapping[str, Any],
+        example: Example,
+    ) -> None:
+        """Whether a row has place for a field that belongs into it."""
+        seen.picked += picks(example.messages[-1].content)
+        asked = example.shape in ASKED and not any(is_filled(value, name) for name in INPUTS)
+        seen.follows = seen.follows and asked
+        system = example.messages[0].role == "system" or example.shape == "text"
+        seen.opens = seen.opens and not system
 
     def _see_turns(self, turns: Any, origin: Origin) -> None:
         if isinstance(turns, str):
@@ -131,25 +159,55 @@ class Fields:
         if len(seen.values) <= KINDS:
             short = isinstance(item, str) and len(item) <= SHORT
             seen.values.add(item if short else str(seen.rows))
-        seen.label = seen.label and _is_label(item)
+        seen.label = seen.label and is_label(item)
         seen.text = seen.text and isinstance(item, str)
 
     def facts(self, dataset: str) -> Iterator[tuple[UnusedField, bool]]:
         """Each field that is not used, and whether the run must not go on without it."""
         text = self.used + sum(seen.characters for seen in self.unused.values())
+        shares = {name: seen.characters / (text or 1) for name, seen in self.unused.items()}
+        options = self._options()
+        lost = [name for name in self.unused if name in options or not self._spared(name)]
+        if sum(shares[name] for name in lost) < REFUSED:
+            lost = []
+        heard = [name for name in lost if shares[name] >= HEARD] or lost
         for name, seen in self.unused.items():
-            share = seen.characters / text if text else 0.0
-            prose = seen.text and seen.characters >= PROSE * seen.rows
-            about = is_about(_key(name)) and not prose
-            sorts = len(seen.values) <= KINDS and seen.rows >= 3 * len(seen.values)
-            stops = share >= REFUSED and not (about or seen.label or sorts)
-            yield UnusedField(dataset, name, share, seen.rows, str(seen.first)), stops
+            stops = name in heard or self._needed(name, options)
+            yield UnusedField(dataset, name, shares[name], seen.rows, str(seen.first)), stops
+
+    def _options(self) -> list[str]:
+        """The fields with what can be chosen, that say it."""
+        names = [name for name, seen in self.unused.items() if seen.characters]
+        return choice_fields(names)
+
+    def _spared(self, name: str) -> bool:
+        """Whether a field may be left out however much of the text it holds."""
+        seen = self.unused[name]
+        prose = seen.text and seen.characters >= PROSE * seen.rows
+        sorts = len(seen.values) <= KINDS and seen.rows >= 3 * len(seen.values)
+        return (is_about(_key(name)) and not prose) or seen.label or sorts
+
+    def _needed(self, name: str, options: list[str]) -> bool:
+        """Whether a field must not be left out however little it holds: a system prompt, and what
+        can be chosen where the answer only names it."""
+        seen = self.unused[name]
+        if names_system(name) and seen.text:
+            return not (seen.label and name.lower() == "system")
+        return name in options and 2 * seen.picked >= seen.rows
 
     def faults(self, dataset: str) -> Iterator[Fault]:
-        """The fields that hold too much of the text to be passed over."""
+        """The fields that hold too much to be passed over; those of a kind together."""
+        options = self._options()
+        lost: list[UnusedField] = []
+        chosen: list[UnusedField] = []
         for about, stops in self.facts(dataset):
-            if stops:
-                yield _too_much(about, self.unused[about.name])
+            if stops and names_system(about.name):
+                yield _too_much([about], self.unused[about.name], _as_system)
+            elif stops:
+                (chosen if about.name in options else lost).append(about)
+        for group, told in ((chosen, _as_options), (lost, _as_said)):
+            if group:
+                yield _too_much(group, self.unused[group[0].name], told)
 
 
 def _key(name: str) -> str:
@@ -157,6 +215,10 @@ def _key(name: str) -> str:
     for prefix in (OF_CALLS, OF_PARTS, OF_TURNS, OF_INSTANCES):
         name = name.removeprefix(prefix)
     return name
+
+
+def _asked(example: Example) -> str:
+    return "\n".join(turn.content for turn in example.messages if turn.role != "assistant")
 
 
 def _is_copy(text: str, said: list[str]) -> bool:
@@ -187,47 +249,78 @@ def _characters(value: Any) -> int:
     return 0
 
 
-def _is_label(value: Any) -> bool:
-    """A number, one word, an id, a link, a date: nothing that anybody says."""
-    if isinstance(value, str):
-        if len(value.split()) > 1:
-            return not any(map(str.isalpha, value))
-        return len(value) <= (200 if value.isascii() else 8)
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_label, value))
-    if isinstance(value, Mapping):
-        return all(map(_is_label, value.values()))
-    return True
-
-
-def _too_much(about: UnusedField, seen: Seen) -> Fault:
-    name = shlex.quote(_key(about.name))
-    whole = Origin(seen.first.file, 0)  # leaving out rows would not mend it
-    found = f"{about.share:.0%}, {seen.first}: {seen.example}"
-    if name == "''":
-        hint = Text(
-            "Its key is empty, so no flag can name it: give it a name in the file, or take it out.",
-            "它的键是空的，任何参数都无法指明它：请在文件里给它起个名字，或删掉它。",
-        )
-        return Fault(
-            "unknown-field",
-            whole,
-            field='""',
-            found=found,
-            hint=hint,
-        )
-    hint = Text(
-        f"If the model needs it, write it into the question (or whatever it belongs to); if it is"
-        f" left out on purpose, say so: `--ignore_fields {name}`.",
-        "如果模型需要它，请把它写进问题（或它所属的地方）；如果是有意不用，请写明："
-        f"`--ignore_fields {name}`。",
-    )
+def _too_much(
+    group: list[UnusedField],
+    seen: Seen,
+    told: Callable[[Seen, str, str], Text],
+) -> Fault:
+    """`told`: what can be done with the field, by its name and the flag that leaves it out."""
+    share = sum(about.share for about in group)
+    found = f"{share:.0%}, {seen.first}: {seen.example}"
+    names = [_key(about.name) for about in group]
+    flag = f"`{_left_out(names)}`"
     return Fault(
         "unknown-field",
-        whole,
-        field=about.name,
+        Origin(seen.first.file, 0),  # leaving out rows would not mend it
+        field=", ".join(about.name or '""' for about in group),
         found=found,
-        hint=hint,
+        hint=told(seen, names[0], flag) if any(names) else _UNNAMED,
+    )
+
+
+def _left_out(names: Sequence[str]) -> str:
+    """The flags that leave fields out; a list of names knows none with a comma in it."""
+    apart = [name for name in names if _PARTED.search(name)]
+    listed = ",".join(name for name in names if name and name not in apart)
+    words = ["--ignore_fields", listed] if listed else []
+    words += ["--columns", *(f"{name}=" for name in apart)] if apart else []
+    return shlex.join(words)
+
+
+_UNNAMED = Text(
+    "Its key is empty, so no flag can name it: give it a name in the file, or take it out.",
+    "它的键是空的，任何参数都无法指明它：请在文件里给它起个名字，或删掉它。",
+)
+
+
+def _as_said(seen: Seen, name: str, flag: str) -> Text:
+    return Text(
+        "If the model needs it, write it into the question (or whatever it belongs to); if it is"
+        f" left out on purpose, say so: {flag}.",
+        f"如果模型需要它，请把它写进问题（或它所属的地方）；如果是有意不用，请写明：{flag}。",
+    )
+
+
+def _as_system(seen: Seen, name: str, flag: str) -> Text:
+    if not seen.opens:
+        return Text(
+            "By its name it is a system prompt, but the rows have one already, or no place for"
+            f" one. If it is left out on purpose, say so: {flag}.",
+            f"从名字看它是系统提示词，但数据里已经有了，或者没有放它的地方。如果是有意不用，"
+            f"请写明：{flag}。",
+        )
+    read = f"`--columns {shlex.quote(f'{name}=system')}`"
+    return Text(
+        f"By its name it is a system prompt: {read} reads it. If it is left out on purpose, say so:"
+        f" {flag}.",
+        f"从名字看它是系统提示词：加上 {read} 就会读取。如果是有意不用，请写明：{flag}。",
+    )
+
+
+def _as_options(seen: Seen, name: str, flag: str) -> Text:
+    if seen.follows and seen.text and bare(name) in LISTS:
+        read = f"`--columns {shlex.quote(f'{name}=context')}`"
+        return Text(
+            f"What can be chosen belongs to the question: {read} asks it behind the question. If it"
+            f" is left out on purpose, say so: {flag}.",
+            f"选项是问题的一部分：加上 {read}，就跟在问题后面一起问。如果是有意不用，"
+            f"请写明：{flag}。",
+        )
+    return Text(
+        "What can be chosen belongs to the question: write it there, for example `Which one? A. red"
+        f" B. blue`. If it is left out on purpose, say so: {flag}.",
+        "选项是问题的一部分：请写进问题，例如 `选哪个？A. 红 B. 蓝`。如果是有意不用，"
+        f"请写明：{flag}。",
     )
 
 

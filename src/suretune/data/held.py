@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from suretune.data.broken import PYTHON_LIST, as_python
 from suretune.data.calls import from_json
 from suretune.data.marks import filled
 from suretune.data.refusal import Refused, shown
@@ -62,6 +63,8 @@ def list_of(value: Any, field: str, origin: Origin) -> list[Any]:
     found = from_json(value) if isinstance(value, str) else value
     if not isinstance(found, list):
         hint = Text("This must be a list.", "这里应当是一个列表。")
+        if isinstance(value, str) and as_python(value):
+            hint = PYTHON_LIST
         raise wrong_type(origin, field, value, hint)
     return found
 

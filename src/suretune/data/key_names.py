@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # True, or how much: learn it. Folded: `trainOnTurn` and `train-on-turn` are `train_on_turn`.
 LEARNS = frozenset(
@@ -335,6 +336,7 @@ MEDIA = frozenset(
 )
 
 
+@lru_cache(4096)
 def folded(key: str) -> str:
     """A key as the lists here write it."""
     return _HUMP.sub("_", key).lower().replace("-", "_").replace(" ", "_")

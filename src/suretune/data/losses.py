@@ -51,8 +51,8 @@ _SAID = {
             "只写出工具调用，旁边的文字被丢掉",
         ),
         Text(
-            "put the text into an assistant turn of its own, before the call",
-            "请把文字单独写成一轮 assistant，放在调用之前",
+            "take the text out of this turn, or {base}",
+            "请去掉这一轮里的文字，或{base}",
         ),
     ),
     "calls": (

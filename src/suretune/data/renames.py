@@ -23,55 +23,12 @@ from suretune.data.columns import (
     is_filled,
     only_names,
 )
+from suretune.data.compared import compared
+from suretune.data.field_words import ASKS, SAYS, SYSTEM, bare
 from suretune.data.refusal import shown
 from suretune.types import Fault, Row, Text
 
-_ASKS = (
-    "question",
-    "query",
-    "prompt",
-    "instruction",
-    "input",
-    "problem",
-    "ask",
-    "q",
-    "user",
-    "human",
-    "source",
-    "utterance",
-    "inquiry",
-    "title",
-    "问题",
-    "问",
-    "提问",
-    "指令",
-    "输入",
-    "用户",
-    "题目",
-)
-_SAYS = (
-    "answer",
-    "response",
-    "completion",
-    "output",
-    "reply",
-    "a",
-    "assistant",
-    "bot",
-    "target",
-    "solution",
-    "chosen",
-    "gpt",
-    "summary",
-    "回答",
-    "答",
-    "答案",
-    "回复",
-    "输出",
-    "助手",
-    "解答",
-)
-_SYSTEM = ("system", "systemprompt", "systemmessage", "系统", "系统提示词", "系统提示")
+_SYSTEMS = ("system", *SYSTEM, "系统")
 _NAME = 24  # characters; what is longer is no name
 _HEARD = 0.05  # of a row's text: a field with less is no loss that needs a word
 
@@ -140,14 +97,46 @@ def renamed(row: Row, columns: Mapping[str, str]) -> Row | Fault:
 
 
 def suggested(value: Mapping[str, Any]) -> str:
-    """The flag that makes this row a question with its answer; '' where nobody can tell."""
-    names = [str(name) for name in value]
-    asks, says = _best(names, _ASKS), _best(names, _SAYS)
+    """The flag that makes this row a question with its answer; '' where nobody can tell. Only what
+    may be text is one of them, and of two answers that are compared, only the better one."""
+    pair = compared(value)
+    rest = [str(name) for name in value if not pair or name not in pair.names]
+    asks, says = _best(rest, ASKS), pair.better if pair else ""
+    says = says or _best(rest, SAYS)
     if not asks or not says or asks == says:
         return ""
+    if asks == "prompt" and _turns(value["prompt"]) and not _listed(value, says):
+        return _flag(value, {asks: "prompt", says: "completion"})
+    if _listed(value, asks, says):
+        return ""
     if asks.strip().lower() == "input":  # beside something else that asks, it is what that is about
-        asks = _best([name for name in names if name not in (asks, says)], _ASKS) or asks
-    return _flag(value, {asks: "query", says: "response"})
+        asks = _best([name for name in rest if name not in (asks, says)], ASKS) or asks
+    worse = (pair.worse,) if pair and pair.better else ()
+    return _flag(value, {asks: "query", says: "response"}, worse)
+
+
+def unwritten(value: Mapping[str, Any]) -> tuple[str, str]:
+    """The fields of a question and its answer, where one of them is no text; '' and '' elsewhere.
+
+    No flag makes text of it.
+    """
+    names = [str(name) for name in value]
+    asks, says = _best(names, ASKS), _best(names, SAYS)
+    if not asks or not says or asks == says:
+        return "", ""
+    return (asks, says) if _listed(value, asks, says) else ("", "")
+
+
+def _turns(held: Any) -> bool:
+    """Whether a prompt is a list of turns, which is read as it is."""
+    if not isinstance(held, list) or not held:
+        return False
+    return all(isinstance(one, Mapping) for one in held)
+
+
+def _listed(value: Mapping[str, Any], *names: str) -> bool:
+    """Whether one of these fields is no text."""
+    return any(isinstance(value.get(name), (list, Mapping)) for name in names)
 
 
 def question_beside(value: Mapping[str, Any]) -> str:
@@ -155,7 +144,7 @@ def question_beside(value: Mapping[str, Any]) -> str:
 
     One word may be a label (`source`, `title`), and a label asks nothing.
     """
-    name = _best([str(name) for name in value], _ASKS)
+    name = _best([str(name) for name in value], ASKS)
     text = value.get(name) if name else None
     said = isinstance(text, str) and (len(text.split()) > 1 or (not text.isascii() and text[8:]))
     return name if said else ""
@@ -168,7 +157,7 @@ def as_pair(names: Sequence[str]) -> str:
 
 def chosen_kept(value: Mapping[str, Any]) -> str:
     """The flag that learns the chosen answer of a comparison; '' where it takes more than names."""
-    asks = _best([str(n) for n in value if n not in ("chosen", "rejected")], _ASKS)
+    asks = _best([str(n) for n in value if n not in ("chosen", "rejected")], ASKS)
     if any(value.get(name) for name in ("messages", "conversations", "conversation")):
         if not _ends_answered(value):  # the chosen answer is the turn that the list lacks
             return ""
@@ -199,7 +188,9 @@ _COMPARED = ("chosen", "rejected", "chosen_response", "rejected_response", "reje
 
 def _best(names: Sequence[str], words: Sequence[str]) -> str:
     """The name that is one of these words, in whatever spelling, the likeliest word first."""
-    plain = {re.sub(r"[\W_]+", "", name).lower(): name for name in reversed(names)}
+    plain: dict[str, str] = {}
+    for name in names:
+        plain.setdefault(bare(name), name)
     for word in words:
         for form in (word, word + "s", word + "text", "input" + word, "output" + word):
             if form in plain:
@@ -214,9 +205,13 @@ def _best(names: Sequence[str], words: Sequence[str]) -> str:
     return ""
 
 
-def _flag(value: Mapping[str, Any], found: Mapping[str, str]) -> str:
+def _flag(
+    value: Mapping[str, Any],
+    found: Mapping[str, str],
+    gone: Sequence[str] = (),
+) -> str:
     """With what else the row says: what is read beside a question stays, under its known name, and
-    other texts are left out."""
+    other texts are left out; those that are `gone` however short they are."""
     whole = sum(len(text) for text in value.values() if isinstance(text, str)) or 1
     left = {str(name): text for name, text in value.items() if str(name) not in found}
     found = _with_input(left, found)
@@ -225,7 +220,7 @@ def _flag(value: Mapping[str, Any], found: Mapping[str, str]) -> str:
     others = {
         name: ""
         for name, text in left.items()
-        if name in KNOWN or (isinstance(text, str) and len(text) >= _HEARD * whole)
+        if name in gone or name in KNOWN or (isinstance(text, str) and len(text) >= _HEARD * whole)
     }
     return _joined({**found, **others, **beside})
 
@@ -246,7 +241,7 @@ def _beside(left: Mapping[str, Any], has_input: bool) -> dict[str, str]:
     """Fields that are read beside a question, each with the name under which it is."""
     plain = {name: re.sub(r"[\W_]+", "_", name.strip()).strip("_").lower() for name in left}
     made = {name: known for name, known in plain.items() if known in BESIDE}
-    if not set(made.values()) & set(SYSTEMS) and (system := _best(list(left), _SYSTEM)):
+    if not set(made.values()) & set(SYSTEMS) and (system := _best(list(left), _SYSTEMS)):
         made[system] = "system"
     told = {known: left[name] for name, known in made.items() if known in CONTEXTS}
     # One of several is read, and none beside an input; what is not filled here may be elsewhere.

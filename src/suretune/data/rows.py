@@ -33,7 +33,8 @@ from suretune.data.tables import arrow_rows, csv_rows, parquet_rows
 from suretune.types import Fault, Origin, Row, Text
 
 MAX_FAULTS = 1000  # of one file; nobody reads on after that many
-_MARK = "\ufeff".encode()
+MARK = "\ufeff"
+_MARK = MARK.encode()
 
 
 # Faults that are said, but cost no row.
@@ -62,11 +63,20 @@ def _told_apart(rows: Iterator[Row | Fault]) -> Iterator[Row | Fault]:
     line = item = 0
     for row in rows:
         if isinstance(row, Row):
+            row = _unmarked(row)
             item = item + 1 if row.origin.line == line else 1
             line = row.origin.line
             if item > 1:
                 row = replace(row, origin=replace(row.origin, item=item))
         yield row
+
+
+def _unmarked(row: Row) -> Row:
+    """The row without a byte order mark before a name, as of a table with one that became JSON."""
+    if not isinstance(row.value, Mapping) or not any(name[:1] == MARK for name in row.value):
+        return row
+    plain = {name.removeprefix(MARK): held for name, held in row.value.items()}
+    return Row(row.origin, plain) if len(plain) == len(row.value) else row
 
 
 def _file(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -18,13 +19,20 @@ from suretune.data.columns import (
     PREFERENCE,
     QUESTIONS,
     context_of,
+    has_turns,
     is_filled,
+    is_label,
     only_names,
+    turns_of,
 )
+from suretune.data.compared import Compared, alike, compared
+from suretune.data.field_words import SYSTEM, bare
+from suretune.data.key_names import is_about
 from suretune.data.refusal import shown
-from suretune.data.renames import as_pair, chosen_kept, question_beside, suggested
+from suretune.data.renames import as_pair, chosen_kept, question_beside, suggested, unwritten
 from suretune.types import Fault, Origin, Text
 
+_ID = re.compile(r"(?=.*\d)[0-9a-fA-F-]{12,}\Z")  # a number or a hash that names something
 _CONTENT = frozenset((*QUESTIONS, *ANSWERS))
 _TELLING = frozenset((*PREFERENCE, "kto_tag", "label", "prompt"))
 _REQUIRED = {
@@ -58,9 +66,8 @@ def _shape_of(value: Any) -> str | None:
         return _turns_shape(value)
     if not isinstance(value, Mapping) or _not_for_sft(value) or _rivals(value):
         return None
-    for name in MESSAGE_LISTS:
-        if is_filled(value, name):
-            return _listed_shape(value[name])
+    if has_turns(value):
+        return _listed_shape(value[turns_of(value)])
     if "instances" in value and "instruction" in value:
         return "alpaca"
     if "instruction" in value and any(name in value for name in ANSWERS):
@@ -68,9 +75,18 @@ def _shape_of(value: Any) -> str | None:
     if pair := pair_of(value):
         return "prompt-completion" if pair == PAIRS[0] else "query-response"
     if "text" in value:
-        return "text"
+        return None if _prompts(value) else "text"
+    if turns_of(value):  # without a turn, and nothing else to read
+        return "messages"
     # A lone `response` is plain text, but not beside its question under another name.
     return "text" if "response" in value and not question_beside(value) else None
+
+
+def _prompts(value: Mapping[str, Any]) -> bool:
+    """Whether a row has a prompt that its text does not say again."""
+    prompt = value.get("prompt")
+    again = isinstance(prompt, str) and prompt.strip() in str(value["text"])
+    return is_filled(value, "prompt") and not again
 
 
 def pair_of(value: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -106,7 +122,7 @@ def _rivals(value: Mapping[str, Any]) -> list[str]:
     others = [name for name in fields if not only_names(value, name)]
     if not others or not chosen or "instances" in value:
         return []
-    if any(is_filled(value, name) for name in MESSAGE_LISTS):
+    if has_turns(value):
         return []
     return sorted(name for name in others if is_filled(value, name))
 
@@ -152,15 +168,7 @@ def _not_for_sft(value: Mapping[str, Any]) -> tuple[str, Text] | None:
         return "text, label", Text(
             f"This is classification data. Add {flag}.", f"这是分类数据。请加上 {flag}。"
         )
-    answers = {*ANSWERS, *(answer for _, answer in PAIRS)}
-    listed = any(is_filled(value, name) for name in MESSAGE_LISTS)
-    if (
-        "prompt" in value
-        and not listed
-        and not any(
-            name in answers or get_close_matches(name.lower(), answers, 1, 0.75) for name in value
-        )
-    ):
+    if "prompt" in value and not has_turns(value) and not _may_answer(value):
         return "prompt", Text(
             "There are prompts without answers. Learning needs the answer too: add completion.",
             "只有提示，没有回答。学习还需要回答：请加上 completion。",
@@ -168,7 +176,57 @@ def _not_for_sft(value: Mapping[str, Any]) -> tuple[str, Text] | None:
     return None
 
 
+def _may_answer(value: Mapping[str, Any]) -> bool:
+    """Whether a prompt has something beside it that may be its answer."""
+    answers = {*ANSWERS, *(answer for _, answer in PAIRS)}
+    names = [str(name) for name in value]
+    if any(name in answers or get_close_matches(name.lower(), answers, 1, 0.75) for name in names):
+        return True
+    if suggested(value):
+        return True
+    texts = _texts(value)
+    return len(texts) == 2 and texts[0] == "prompt"
+
+
+def _texts(value: Mapping[str, Any]) -> list[str]:
+    """The fields that say something in words: what a question is about only where two are meant to
+    be a pair, and no books (an id, a link, where it comes from)."""
+    texts = [str(name) for name, held in value.items() if isinstance(held, str)]
+    texts = [n for n in texts if n in CONTEXTS or (n not in BESIDE and bare(n) not in SYSTEM)]
+    texts = [n for n in texts if not (is_about(n) and is_label(value[n]))]
+    return [n for n in texts if not _ID.match(value[n])]
+
+
+def _pair(value: Mapping[str, Any], pair: Compared) -> Text:
+    """What to say of two answers that are compared under names of their own."""
+    one, two = pair.names
+    flag = suggested(value) if pair.better else ""
+    if flag:
+        return Text(
+            f"This is preference data (DPO): `{one}` and `{two}` are two answers compared. "
+            f"To learn the better one: `{flag}`.",
+            f"这是偏好数据（DPO）：`{one}` 和 `{two}` 是两个对比的回答。"
+            f"若只学习较好的那个：`{flag}`。",
+        )
+    if pair.better:
+        return Text(
+            f"This is preference data (DPO): `{one}` and `{two}` are two answers compared. To "
+            f"learn the better one, put the question and what `{pair.better}` says into messages.",
+            f"这是偏好数据（DPO）：`{one}` 和 `{two}` 是两个对比的回答。若要学习较好的那个，"
+            f"请把问题和 `{pair.better}` 的内容写成 messages。",
+        )
+    return Text(
+        f"This is preference data (DPO): `{one}` and `{two}` are two answers to compare, and their "
+        "names do not say which is better. Write the one to learn into a field `response`.",
+        f"这是偏好数据（DPO）：`{one}` 和 `{two}` 是两个对比的回答，从名字看不出哪个更好。"
+        "请把要学习的那个写进 `response` 字段。",
+    )
+
+
 def _compared(value: Mapping[str, Any]) -> Text:
+    named = "chosen" in value or "chosen_response" in value or has_turns(value)
+    if not named and (pair := compared(value)):
+        return _pair(value, pair)
     if flag := chosen_kept(value):
         return Text(
             f"This is preference data (DPO): two answers compared. To learn the better one: "
@@ -199,6 +257,13 @@ def no_shape(value: Any, origin: Origin) -> Fault:
                 origin,
                 found=shown(", ".join(value)),
                 hint=_one_too_many(value, rivals),
+            )
+        if pair := compared(value):
+            return Fault(
+                "not-sft",
+                origin,
+                found=shown(", ".join(pair.names)),
+                hint=_pair(value, pair),
             )
         found = shown(", ".join(map(str, value))) or "{}"
         return Fault(
@@ -240,7 +305,7 @@ def _one_too_many(value: Mapping[str, Any], rivals: list[str]) -> Text:
 
 def _ways(value: Mapping[str, Any]) -> Text:
     """How this row's own fields could be read."""
-    near = _nearest(list(value))
+    near = _nearest(value)
     if flag := suggested(value):
         out = "= " in f"{flag} ".replace("'", "")
         left_out = Text(
@@ -250,8 +315,10 @@ def _ways(value: Mapping[str, Any]) -> Text:
             f"{near.en} Or leave the file as it is: `{flag}`{left_out.en}.",
             f"{near.zh}或者不改文件，加上 `{flag}`{left_out.zh}。",
         )
-    texts = [n for n, held in value.items() if isinstance(held, str) and n not in BESIDE]
-    if not (flag := as_pair(texts)) or "←" in near.en:
+    texts = _texts(value)
+    if (listed := unwritten(value)) != ("", ""):
+        return _written_out(*listed)
+    if not (flag := as_pair(texts)) or "←" in near.en or alike(*texts):
         return near
     first, second = texts
     return Text(
@@ -260,18 +327,33 @@ def _ways(value: Mapping[str, Any]) -> Text:
     )
 
 
-def _nearest(names: list[str]) -> Text:
+def _written_out(asks: str, says: str) -> Text:
+    return Text(
+        f"`{asks}` and `{says}` seem to be the question and its answer, but not both of them are "
+        "text. Write them as text into `query` and `response`.",
+        f"`{asks}` 和 `{says}` 像是问题和回答，但不都是文本。"
+        "请写成文本，放进 `query` 和 `response`。",
+    )
+
+
+def _is_list(held: Any) -> bool:
+    return isinstance(held, list) or (isinstance(held, str) and held.lstrip().startswith("["))
+
+
+def _nearest(value: Mapping[str, Any]) -> Text:
     """The known shape that needs the fewest changes, and which."""
-    by_folded = {str(name).lower(): str(name) for name in names}
+    held = {str(name).lower(): str(name) for name in value if bare(str(name)) not in SYSTEM}
+    lists = [name for name in held if _is_list(value.get(held[name]))]
     best, best_share, best_missing = "query-response", 0.0, ["query", "response"]
     for shape, required in _REQUIRED.items():
-        near = {r: get_close_matches(r, by_folded, 1, 0.75) for r in required}
+        can = lists if required[0] in MESSAGE_LISTS else list(held)
+        near = {r: get_close_matches(r, can, 1, 0.75) for r in required}
         share = sum(bool(match) for match in near.values()) / len(required)
         if share > best_share:
             missing = [
-                r + (f" ← {by_folded[near[r][0]]}?" if near[r] else "")
+                r + (f" ← {held[near[r][0]]}?" if near[r] else "")
                 for r in required
-                if r not in names
+                if r not in value
             ]
             best, best_share, best_missing = shape, share, missing
     lacking = ", ".join(best_missing)

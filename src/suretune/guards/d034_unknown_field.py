@@ -1,8 +1,10 @@
 """D034 unknown-field: a field that nobody reads holds a part of what the rows say.
 
 What it looks at: fields of rows that no known shape has, once they hold a fifth of the text of
-their dataset (ids, labels, scores, links and the like are only told, D035); and every key of a turn
-or a call that is neither known nor bookkeeping.
+their dataset together (ids, labels, scores, links and the like are only told, D035); a system
+prompt under another name; what can be chosen, where the answer only names it; a row that says
+of itself that it is not to be learned (`is_correct` of false); and every key of a turn or a call
+that is neither known nor bookkeeping.
 
 Why it matters: the schema that a query needs, or the reasons of an answer, would be passed over;
 and a key of a turn may be another tool's way to say that it must not be learned.
@@ -12,8 +14,9 @@ Fix: write the text where it belongs, or say that it is left out on purpose:
 
 D034 unknown-field：数据的一部分内容写在不会读取的字段里。
 
-检查内容：不属于任何已知格式、却占了数据集文字两成以上的字段（编号、标签、分数、链接等只作说明，见
-D035）；以及一轮对话或一次调用里既不认识、也不是记录信息的键。
+检查内容：不属于任何已知格式、合计却占了数据集文字两成以上的字段（编号、标签、分数、链接等只作说明，
+见 D035）；换了名字的系统提示词；回答只写了选哪个时的选项；标明不该学习的数据
+（`is_correct` 为 `false`）；以及一轮对话或一次调用里既不认识、也不是记录信息的键。
 
 影响：查询要用的表结构、回答的理由会被直接略过；一轮里的键，还可能是别的工具标记“不要学习”的写法。
 

@@ -19,17 +19,20 @@ D035 unused-fields：有些字段不会送给模型。
 再列出。
 """
 
+import re
 import shlex
 
 from suretune.facts import DataFacts, UnusedField
 from suretune.guards.guard import Guard, Values
 from suretune.types import Text
 
+_PARTED = re.compile("[,，、；;]")  # a flag's list of names ends one there
+
 
 def check(facts: DataFacts) -> Values | None:
     if not facts.unused_fields:
         return None
-    names = dict.fromkeys(one.name.rpartition(".")[2] for one in facts.unused_fields)
+    names = dict.fromkeys(_key(one.name) for one in facts.unused_fields)
     shown = ", ".join(map(_share, facts.unused_fields[:6]))
     more = len(facts.unused_fields) - 6
     return {
@@ -38,12 +41,17 @@ def check(facts: DataFacts) -> Values | None:
             shown + (f" and {more} more" if more > 0 else ""),
             shown + (f" 等 {more + 6} 个" if more > 0 else ""),
         ),
-        "fix": _meant(",".join(name for name in names if name)),
+        "fix": _meant(",".join(name for name in names if name and not _PARTED.search(name))),
     }
 
 
+def _key(name: str) -> str:
+    """What a field is called where it stands: `id` of `messages[].id`, but `v1.2` of a row."""
+    return name.rpartition("[].")[2]
+
+
 def _meant(names: str) -> Text:
-    if not names:  # the only one has an empty key, and no flag can say that
+    if not names:  # the only one has an empty key, or one with a comma: no flag can say that
         return Text("Nothing needs mending if that is meant.", "如果本意如此，不需要改。")
     flag = f"--ignore_fields {shlex.quote(names)}"
     return Text(

@@ -1,0 +1,71 @@
+"""Multiple choice: fields with what can be chosen, and answers that only name one of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from suretune.data.field_words import bare
+
+LISTS = frozenset(
+    (
+        "choice",
+        "choices",
+        "option",
+        "options",
+        "candidates",
+        "alternatives",
+        "endings",
+        "选项",
+        "备选",
+        "备选项",
+        "备选答案",
+        "候选",
+        "候选答案",
+    )
+)
+_ONE = re.compile(r"(?:options?|choices?|opt|op|选项)?[a-h]|(?:option|choice|ending|选项)[0-9]")
+_PICKED = re.compile(
+    r"(?i:答案|选|the answer is|answer)?[\W_是为]*"
+    r"(?:[A-Ha-h](?:\W+[A-Ha-h])*|[A-H]{2,6}|\d)\W*"
+)
+_SHORT = 24  # characters of an answer that only names what was chosen
+
+
+def choice_fields(names: Iterable[str]) -> list[str]:
+    """Those of these fields that hold what can be chosen; a single letter is none."""
+    found = [name for name in names if is_choice(name)]
+    lists = [name for name in found if bare(name) in LISTS]
+    return found if len(found) > len(lists) + 1 else lists
+
+
+@lru_cache(4096)
+def is_choice(name: str) -> bool:
+    """Whether a field may, by its name, hold what can be chosen, or one of it: `options`, `B`."""
+    plain = bare(name)
+    return plain in LISTS or bool(_ONE.fullmatch(plain))
+
+
+def picks(answer: str) -> bool:
+    """Whether an answer only names what it chooses: `B`, `(C)`, `答案：D`, 2."""
+    said = answer.strip()
+    return len(said) <= _SHORT and bool(_PICKED.fullmatch(said))
+
+
+def said_in(held: Any, text: str) -> bool:
+    """Whether all that can be chosen stands in a text already."""
+    leaves = list(_leaves(held))
+    return bool(leaves) and all(leaf in text for leaf in leaves)
+
+
+def _leaves(held: Any) -> Iterator[str]:
+    if isinstance(held, str):
+        yield held.strip()
+    elif isinstance(held, Mapping):
+        for one in held.values():
+            yield from _leaves(one)
+    elif isinstance(held, (list, tuple)):
+        for one in held:
+            yield from _leaves(one)

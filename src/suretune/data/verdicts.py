@@ -1,0 +1,177 @@
+"""What a row says of itself as a whole: that it is wrong or deleted, that less of it is learned.
+
+A number or a yes has no text, so no share of the text would ever tell that it was passed over.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from suretune.data.key_names import folded
+from suretune.data.refusal import Refused, shown
+from suretune.types import Fault, Message, Origin, Text
+
+_GOOD = frozenset(  # no: do not learn it
+    (
+        "is_correct",
+        "correct",
+        "is_right",
+        "is_valid",
+        "is_good",
+        "is_accepted",
+        "accepted",
+        "is_approved",
+        "approved",
+        "is_chosen",
+        "is_preferred",
+        "is_desirable",
+        "desirable",
+        "kto_label",
+        "completion_label",
+    )
+)
+_BAD = frozenset(  # yes: do not
+    (
+        "deleted",
+        "is_deleted",
+        "removed",
+        "is_removed",
+        "discarded",
+        "is_discarded",
+        "excluded",
+        "is_excluded",
+        "is_rejected",
+        "is_incorrect",
+        "is_wrong",
+        "is_bad",
+        "is_invalid",
+        "is_spam",
+        "do_not_use",
+    )
+)
+_STATES = ("status", "state", "review_status", "状态", "审核状态")
+_GONE = frozenset(
+    (
+        "rejected",
+        "deleted",
+        "removed",
+        "discarded",
+        "已删除",
+        "已拒绝",
+        "已驳回",
+        "已作废",
+    )
+)
+_LAST = frozenset(  # yes: of several answers only the last is learned
+    (
+        "mask_history",
+        "only_last",
+        "only_last_turn",
+        "only_last_turn_loss",
+        "last_turn_only",
+        "train_on_last_only",
+        "train_last_only",
+        "loss_on_last_only",
+    )
+)
+_LISTS = ("weights", "loss_weights", "loss_masks", "loss_scales", "turn_weights")
+_NAMES = _GOOD | _BAD | _LAST | {*_STATES, *_LISTS}
+_NO = ("false", "no", "否")
+_YES = ("true", "yes", "是")
+
+
+def refuse_verdict(
+    row: Mapping[str, Any],
+    turns: Sequence[Message],
+    origin: Origin,
+) -> None:
+    """Raises Refused for a row that says that it, or a part of it, is not to be learned."""
+    for key, value in row.items():
+        name = folded(str(key))
+        if name not in _NAMES:
+            continue
+        answers = [turn.role == "assistant" for turn in turns]
+        if _against(name, value):
+            raise _refusal(str(key), value, origin, _unwanted(str(key)))
+        if name in _LAST and _is(value, _YES, 1) and sum(answers) > 1:
+            raise _refusal(str(key), value, origin, _only_last(str(key)))
+        if name in _LISTS and _weighs(value, answers):
+            raise _refusal(str(key), value, origin, _weights(str(key)))
+
+
+def _against(name: str, value: Any) -> bool:
+    if name in _GOOD:  # `correct: 0` may be the number of the right choice
+        return _is(value, _NO, 0 if "_" in name else None)
+    if name in _BAD:
+        return _is(value, _YES, 1)
+    return name in _STATES and isinstance(value, str) and value.strip().lower() in _GONE
+
+
+def _is(value: Any, words: Sequence[str], number: int | None) -> bool:
+    """Whether a value says yes, or no: the one that these words say."""
+    if isinstance(value, bool):
+        return value is (words is _YES)
+    if isinstance(value, str):
+        said = value.strip().lower()
+        return said in words or (number is not None and said == str(number))
+    return isinstance(value, (int, float)) and number is not None and value == number
+
+
+def _weighs(value: Any, answers: Sequence[bool]) -> bool:
+    """Whether a list has a mark for each turn, or each answer, that leaves an answer out or weighs
+    it; `answers`: which turns are."""
+    if not isinstance(value, list) or not all(isinstance(one, (int, float)) for one in value):
+        return False
+    if len(value) == len(answers):
+        return any(one != 1 for one, said in zip(value, answers, strict=True) if said)
+    return len(value) == sum(answers) and any(one != 1 for one in value)
+
+
+def _refusal(
+    key: str,
+    value: Any,
+    origin: Origin,
+    hint: Text,
+) -> Refused:
+    found = shown(value, 40)
+    return Refused(
+        Fault(
+            "unknown-field",
+            origin,
+            field=key,
+            found=found,
+            hint=hint,
+        )
+    )
+
+
+def _unwanted(key: str) -> Text:
+    flag = f"`--ignore_fields {shlex.quote(key)}`"
+    return Text(
+        "It says that this row is not to be learned. `--on_bad_row skip` leaves such rows out; "
+        f"{flag} learns them as any other.",
+        f"它表示这一行不该学习。加上 `--on_bad_row skip` 会略过这样的数据；"
+        f"加上 {flag}，则照常学习。",
+    )
+
+
+def _only_last(key: str) -> Text:
+    flag = f"`--ignore_fields {shlex.quote(key)}`"
+    return Text(
+        'It says that only the last answer is learned. Write `"weight": 0` into the answers before '
+        f"it; or {flag} learns all of them.",
+        '它表示只学习最后一个回答。请在之前的回答里写 `"weight": 0`；'
+        f"或者加上 {flag}，学习所有回答。",
+    )
+
+
+def _weights(key: str) -> Text:
+    flag = f"`--ignore_fields {shlex.quote(key)}`"
+    return Text(
+        "It says how much each turn is learned. Write that into the turns themselves, as "
+        f'`"weight": 0`; or {flag} learns all answers alike.',
+        '它表示每一轮学习多少。请写进各轮自己的 `"weight": 0` 里；'
+        f"或者加上 {flag}，所有回答同样学习。",
+    )
