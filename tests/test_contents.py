@@ -200,7 +200,7 @@ def test_a_list_of_what_went_wrong_is_an_error_message(tmp_path: Path) -> None:
     [
         ("a.jsonl", b"", "no-rows", "0 bytes"),
         ("a.xml", b"<?xml version='1.0'?><rows><row><q>Why?</q></row></rows>", "unknown-format",
-         "XML is not read: write its rows as JSON Lines or as CSV."),
+         "XML is not read."),
         ("a.jsonl", b"PK\3\4 a workbook", "unknown-format", "zip"),
         ("a.xlsx", b"PK\3\4 a workbook", "unknown-format", "CSV"),
         ("a.xlsx", b"", "unknown-format", "CSV"),

@@ -231,8 +231,8 @@ def _of_xml(head: bytes, label: str) -> Fault:
         found = Text(f"XML: {said or 'no rows'}", f"XML：{said or '没有数据'}")
         return _fault(label, found, _ANSWER)
     hint = Text(
-        "XML is not read: write its rows as JSON Lines or as CSV.",
-        "不支持 XML：请把里面的数据转成 JSON Lines 或 CSV。",
+        "XML is not read.",
+        "不支持 XML。",
     )
     return Fault("unknown-format", Origin(label, 0), found="XML", hint=hint)
 

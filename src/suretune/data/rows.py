@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import orjson
 
+from suretune.data.arrowrows import arrow_rows, parquet_rows
 from suretune.data.broken import NUL, gigantic, placed
 from suretune.data.columns import KNOWN
 from suretune.data.contents import (
@@ -29,7 +30,7 @@ from suretune.data.formats import COMPRESSIONS, FOREIGN, FORMATS, format_of
 from suretune.data.jsonrows import json_rows
 from suretune.data.refusal import Refused, shown
 from suretune.data.sources import Source
-from suretune.data.tables import arrow_rows, csv_rows, parquet_rows
+from suretune.data.tables import csv_rows
 from suretune.types import Fault, Origin, Row, Text
 
 MAX_FAULTS = 1000  # of one file; nobody reads on after that many
