@@ -99,6 +99,35 @@ def test_a_table_of_more_columns_without_names_is_read_by_their_numbers(tmp_path
     ]
 
 
+@pytest.mark.parametrize(
+    "again",
+    ["question,answer", "\ufeffquestion,answer", '\ufeff"question","answer"', " Question , ANSWER"],
+)
+def test_the_header_of_a_second_table_is_no_row(tmp_path: Path, again: str) -> None:
+    items = read(tmp_path / "t.csv", f"question,answer\na?,b\n{again}\nc?,d\n")
+    fault = only_fault(items)
+    assert (fault.kind, fault.origin.line, fault.ends) == ("unknown-shape", 3, False)
+    assert [item.value for item in items if isinstance(item, Row)] == [
+        {"question": "a?", "answer": "b"},
+        {"question": "c?", "answer": "d"},
+    ]
+
+
+def test_a_second_table_of_another_order_is_never_read_by_the_first_header(tmp_path: Path) -> None:
+    row, fault = read(tmp_path / "t.csv", "question,answer\na?,b\nanswer,question\nd,c?\n")
+    assert isinstance(row, Row) and row.value == {"question": "a?", "answer": "b"}
+    assert isinstance(fault, Fault)
+    assert (fault.kind, fault.origin.line, fault.ends) == ("unknown-shape", 3, True)
+
+
+def test_a_row_that_stands_twice_under_numbers_is_no_header(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("Wo?,Da.\nWas?,Das.\nWo?,Da.\n", "utf-8")
+    rows = renamed_rows(tmp_path / "t.csv", {"1": "query", "2": "response"})
+    assert rows == [{"query": q, "response": a} for q, a in (("Wo?", "Da."), ("Was?", "Das."))] + [
+        {"query": "Wo?", "response": "Da."}
+    ]
+
+
 @pytest.mark.parametrize("said", ["sep=;", '"sep=;"', "SEP=|", "sep=\t", "sep=\\t", "sep=,"])
 @pytest.mark.parametrize("name", ["s.csv", "s.tsv", "s.txt"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])

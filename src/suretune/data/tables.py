@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 
 from suretune.because import in_words
@@ -39,7 +40,8 @@ def csv_rows(
     the user has named. Two columns without a header are a question and its answer, which is told.
     `columns` that are numbers say that there is none. Blanks between a delimiter and a quote are no
     data; where the header has blanks behind its delimiters (`a, b`), they are part of the delimiter
-    in all rows. Any other blank stays.
+    in all rows. Any other blank stays. The header once more, further down, is a fault: there a
+    second table was put behind the first.
     """
     csv.field_size_limit(max(csv.field_size_limit(), LIMIT))
     sample = _sample(feed)
@@ -55,6 +57,7 @@ def csv_rows(
         strict=True,
     )
     names: list[str] = []
+    header: list[str] = []
     while True:
         start = Origin(file, records.line_num + 1)
         source.size = 0
@@ -67,11 +70,13 @@ def csv_rows(
             raise Refused(_bad_record(error, start)) from error
         if not any(cell.strip() for cell in record):
             continue
-        if names:
+        if header and sorted(_folded(record)) == sorted(header):
+            yield _second_header(record, header, start)
+        elif names:
             yield _row(names, record, start)
         elif is_header(record) or {cell.strip() for cell in record} & columns.keys():
             source.tight.blanks = all(cell[:1] == " " for cell in record[1:]) and len(record) > 1
-            names = _header(record, start, columns)
+            names, header = _header(record, start, columns), _folded(record)
         else:
             below = [*csv.reader(sample, delimiter=delimiter, quotechar=quote)][1:]
             names, note = _without_header(record, below, start, columns)
@@ -155,6 +160,40 @@ def _header(
         if name and names.count(name) > 1:
             raise Refused(repeated(name, origin))
     return names
+
+
+def _folded(record: list[str]) -> list[str]:
+    """The cells of a header, however they are written; a file that was put behind another one may
+    bring its byte order mark, and behind that a quote is no quote."""
+    return [cell.strip("\ufeff\"' \t").lower() for cell in record]
+
+
+def _second_header(
+    record: list[str],
+    header: list[str],
+    origin: Origin,
+) -> Fault:
+    """The fault of the header once more; in another order it ends the reading, as every row below
+    would be read the wrong way round."""
+    fault = Fault(
+        "unknown-shape",
+        origin,
+        found=shown(", ".join(record)),
+        hint=Text(
+            "These are the names of the columns once more, as where one table was put behind "
+            "another. Remove the line, or leave it out with `--on_bad_row skip`.",
+            "这里又是一遍列名，多半是把两个表格接在了一起。请删掉这一行，"
+            "或用 `--on_bad_row skip` 略过。",
+        ),
+    )
+    if _folded(record) == header:
+        return fault
+    hint = Text(
+        "These are the names of the columns once more, in another order. Give each table a file of "
+        "its own.",
+        "这里又是一遍列名，但次序不同。请把两个表格各存成一个文件。",
+    )
+    raise Refused(replace(fault, hint=hint))
 
 
 def _row(
