@@ -20,6 +20,7 @@ from suretune.data.shapes import (
     shape_of,
     without_empty,
 )
+from suretune.data.thinking import stops_thinking
 from suretune.data.turns import (
     empty,
     in_order,
@@ -54,10 +55,27 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
     except Refused as refusal:
         return refusal.fault
     made = read_back(Example(row.origin, dataset, shape, tuple(turns), tools))
-    if weight == 1.0 or isinstance(made, Fault):
+    if isinstance(made, Fault):
         return made
-    weighed = (replace(turn, weight=turn.weight * weight) for turn in made.messages)
-    return replace(made, messages=tuple(weighed))
+    if weight != 1.0:
+        weighed = (replace(turn, weight=turn.weight * weight) for turn in made.messages)
+        made = replace(made, messages=tuple(weighed))
+    return _without_answer(value, made) or made
+
+
+def _without_answer(value: Mapping[str, Any], example: Example) -> Fault | None:
+    """The fault of a row that would teach to stop within a thought, or behind one."""
+    for said in example.messages:
+        if said.role != "assistant" or not said.weight or not stops_thinking(said):
+            continue
+        return Fault(
+            "empty-answer",
+            example.origin,
+            field=place_of(value, said.content),
+            found=f'"{shown(said.content)}"',
+            hint=ONLY_THOUGHT,
+        )
+    return None
 
 
 def used_fields(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
@@ -77,6 +95,28 @@ def _used(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
         return frozenset((*beside, "history", "instruction", *fields))
     pair = pair_of(value) or ("query", "response")
     return frozenset((*beside, "history", *pair, context_of(value)))
+
+
+ONLY_THOUGHT = Text(
+    "There is a thought and no answer behind it, as where a limit of tokens cut it off. Have it "
+    "made anew with a higher limit, or delete the row.",
+    "只有思考过程，后面没有回答，多半是生成时到了 token 上限而被截断。"
+    "请提高上限重新生成，或删掉这条数据。",
+)
+
+
+def place_of(value: Mapping[str, Any], text: str) -> str:
+    """The field of a row that holds this text, or the list that holds it in a turn."""
+    for name, held in value.items():
+        if held == text:
+            return name
+        for index, item in enumerate(held if isinstance(held, list) else ()):
+            if isinstance(item, Mapping) and text in item.values():
+                key = next(key for key, one in item.items() if one == text)
+                return f"{name}[{index}].{key}"
+            if isinstance(item, list) and text in item:
+                return f"{name}[{index}][{item.index(text)}]"
+    return next((name for name in (*MESSAGE_LISTS, "text") if name in value), "messages")
 
 
 def _given(value: Mapping[str, Any], names: tuple[str, ...]) -> str:
