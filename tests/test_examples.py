@@ -364,6 +364,63 @@ def test_the_nearest_shape_and_what_it_lacks_are_named(value: Any, words: list[s
     assert all(word in result.hint.en for word in words), result.hint.en
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("<image>What is in the picture?", "<image>"),
+        ("Compare <image> and <image>, please.", "<image>"),
+        ("<image_1>\nWhat is it?", "<image_1>"),
+        ("Listen.\n<audio>\nWhat was said?", "<audio>"),
+        ("<video>Describe the film.", "<video>"),
+        ("Picture 1: <|vision_start|><|image_pad|><|vision_end|>What?", "<|vision_start|>"),
+        ("Picture 1: <img>https://a.b/c.png</img>\nWhat is it?", "<img>https://a.b/c.png</img>"),
+        ("Audio 1: <audio>a.wav</audio> What is said?", "<audio>a.wav</audio>"),
+        (f"![](data:image/png;base64,{'iVBORw0K' * 9}) What is it?", "data:image/png;base64,"),
+    ],
+)
+def test_a_question_about_what_a_model_of_text_never_gets_is_refused(text: str, found: str) -> None:
+    rows: dict[str, Any] = {
+        "query": {"query": text, "response": "A cat."},
+        "input": {"instruction": "Answer.", "input": text, "output": "A cat."},
+        "conversations[1].value": {
+            "conversations": [
+                {"from": "system", "value": "Be kind."},
+                {"from": "human", "value": text},
+                {"from": "gpt", "value": "A cat."},
+            ]
+        },
+    }
+    for field, value in rows.items():
+        refused = fault(value)
+        assert (refused.kind, refused.field, refused.found) == ("wrong-type", field, found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How do I use <video> on a page?",
+        "<audio> does not play. Why?",
+        "What is the <image> element for?",
+        "<image> 标签有什么用？",
+        "Does SVG know <image>?",
+        "How do I sort a std::vector<Image> or a Vec<image>?",
+        "What does `<|image_pad|>` mean?",
+        "Is this right: <video controls><source src='a.mp4'></video>?",
+        "Why does <img>text</img> show nothing?",
+        "background: url(data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUA)",
+        "My picture is <b>blurred</b>.",
+    ],
+)
+def test_a_question_about_tags_is_one(text: str) -> None:
+    assert said({"query": text, "response": "So."}) == [("user", text), ("assistant", "So.")]
+
+
+@pytest.mark.parametrize("key", ["image", "image_list", "imagesPath", "videos_urls", "audio-file"])
+def test_fields_of_pictures_and_sounds_are_known_by_their_names(key: str) -> None:
+    refused = fault({"query": "What is it?", "response": "A cat.", key: ["a"]})
+    assert (refused.kind, refused.field) == ("wrong-type", key)
+
+
 def test_a_second_system_prompt_is_refused_unless_it_is_the_same() -> None:
     turns = [{"role": role, "content": role} for role in ("system", "user", "assistant")]
     assert len(example({"messages": turns, "system": "system"}).messages) == 3

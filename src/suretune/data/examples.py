@@ -9,8 +9,15 @@ from typing import Any
 from suretune.data.blank import is_blank
 from suretune.data.calls import tools_of
 from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of
-from suretune.data.key_names import MEDIA, folded
-from suretune.data.marks import NO_MEDIA, filled, refuse_unknown, row_weight, weight_of
+from suretune.data.marks import (
+    NO_MEDIA,
+    NO_MEDIA_HERE,
+    filled,
+    refuse_unknown,
+    row_weight,
+    weight_of,
+)
+from suretune.data.media import is_media, media_in
 from suretune.data.refusal import Refused, shown
 from suretune.data.rendered import read_back
 from suretune.data.shapes import (
@@ -60,7 +67,22 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
     if weight != 1.0:
         weighed = (replace(turn, weight=turn.weight * weight) for turn in made.messages)
         made = replace(made, messages=tuple(weighed))
-    return _without_answer(value, made) or made
+    return _without_answer(value, made) or _with_media(value, made) or made
+
+
+def _with_media(value: Mapping[str, Any], example: Example) -> Fault | None:
+    """The fault of a row that asks about a picture which the model never gets."""
+    asked = (message.content for message in example.messages if message.role == "user")
+    token = next(filter(None, map(media_in, asked)), "")
+    if not token:
+        return None
+    return Fault(
+        "wrong-type",
+        example.origin,
+        field=place_of(value, token),
+        found=shown(token),
+        hint=NO_MEDIA_HERE,
+    )
 
 
 def _without_answer(value: Mapping[str, Any], example: Example) -> Fault | None:
@@ -71,7 +93,7 @@ def _without_answer(value: Mapping[str, Any], example: Example) -> Fault | None:
         return Fault(
             "empty-answer",
             example.origin,
-            field=place_of(value, said.content),
+            field=place_of(value, said.content) or "messages",
             found=f'"{shown(said.content)}"',
             hint=ONLY_THOUGHT,
         )
@@ -105,18 +127,17 @@ ONLY_THOUGHT = Text(
 )
 
 
-def place_of(value: Mapping[str, Any], text: str) -> str:
-    """The field of a row that holds this text, or the list that holds it in a turn."""
-    for name, held in value.items():
-        if held == text:
-            return name
-        for index, item in enumerate(held if isinstance(held, list) else ()):
-            if isinstance(item, Mapping) and text in item.values():
-                key = next(key for key, one in item.items() if one == text)
-                return f"{name}[{index}].{key}"
-            if isinstance(item, list) and text in item:
-                return f"{name}[{index}][{item.index(text)}]"
-    return next((name for name in (*MESSAGE_LISTS, "text") if name in value), "messages")
+def place_of(value: Any, text: str, path: str = "") -> str:
+    """The field of a row in which this text stands, as faults name fields; '' where none has it."""
+    if isinstance(value, str):
+        return path if text in value else ""
+    inside: list[tuple[str, Any]] = []
+    if isinstance(value, Mapping):
+        inside = [(f"{path}.{name}" if path else str(name), held) for name, held in value.items()]
+    elif isinstance(value, list):
+        inside = [(f"{path}[{index}]", held) for index, held in enumerate(value)]
+    found = (place_of(held, text, name) for name, held in inside)
+    return next(filter(None, found), "")
 
 
 def _given(value: Mapping[str, Any], names: tuple[str, ...]) -> str:
@@ -130,7 +151,7 @@ def _listed_tools(value: Any, name: str, origin: Origin) -> list[Any]:
 
 def _refuse_media(value: Mapping[str, Any], origin: Origin) -> None:
     for key, item in value.items():
-        if folded(str(key)) in MEDIA and filled(item):
+        if is_media(str(key)) and filled(item):
             found = shown(item, 40)
             raise Refused(Fault("wrong-type", origin, field=key, found=found, hint=NO_MEDIA))
 

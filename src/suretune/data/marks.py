@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from suretune.data.columns import MESSAGE_LISTS
-from suretune.data.key_names import MEDIA, SPARES, folded, is_about, is_mark
+from suretune.data.key_names import SPARES, folded, is_about, is_mark
+from suretune.data.media import is_media
 from suretune.data.refusal import Refused, shown
 from suretune.types import Example, Fault, Origin, Text
 
@@ -24,6 +25,10 @@ NO_MEDIA = Text(
     "Take these rows out of the file, or leave them out with `--on_bad_row skip`.",
     "文本模型看不到图片，也听不到声音：它会学着回答自己从未收到的内容。"
     "请从文件中去掉这些数据，或用 `--on_bad_row skip` 略过。",
+)
+NO_MEDIA_HERE = Text(
+    f"{NO_MEDIA.en} Where the text only speaks about such a mark, write it between backticks.",
+    f"{NO_MEDIA.zh}如果文本只是讲到这种标记，请用反引号把它括起来。",
 )
 MARKED = Text(
     "A mark of what is learned is true or false, or a number from 0 up.",
@@ -48,7 +53,7 @@ def refuse_unknown(
         if key in known or not filled(value) or value in said:
             continue
         name = folded(str(key))
-        if name in MEDIA:
+        if is_media(name):
             found = f"{key}: {shown(value, 40)}"
             raise Refused(
                 Fault("wrong-type", origin, field=f"{field}.{key}", found=found, hint=NO_MEDIA)
