@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from suretune.because import in_words
-from suretune.data.encodings import SAMPLE, advice, wide_instead
+from suretune.data.encodings import SAMPLE, advice, is_utf8, wide_instead
 from suretune.data.refusal import Refused, shown
 from suretune.types import Fault, Origin, Text
 
@@ -41,6 +41,7 @@ class Feed:
 
     blocks: Iterator[bytes]
     held: bytes = b""
+    encoding: str = "utf-8"  # by which the text was read
     last: bool = False  # `lines` is giving the last line, and no line end follows it
 
     def more(self) -> bool:
@@ -92,9 +93,13 @@ def feed(
     encoding: str,
     label: str,
 ) -> Feed:
-    """`compression` is '', '.gz' or '.zst'."""
-    stored = _bounded(handle, compression, label)
-    return Feed(_one_line_end(_utf8(_text(stored, label), encoding, label)))
+    """`compression` is '', '.gz' or '.zst'. What is UTF-8 for sure is read as that, whatever
+    `encoding` is asked for: it is one for many files."""
+    stored = _text(_bounded(handle, compression, label), label)
+    head = next(stored, b"")
+    encoding = "utf-8" if is_utf8(head, encoding) else encoding
+    text = _utf8(chain((head,), stored), encoding, label)
+    return Feed(_one_line_end(text), encoding=encoding)
 
 
 # --- bytes --------------------------------------------------------------------------------------

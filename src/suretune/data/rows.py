@@ -38,7 +38,7 @@ _MARK = "\ufeff".encode()
 
 
 # Faults that are said, but cost no row.
-NOTES = frozenset({"byte-order-mark", "passed-over", "no-header"})
+NOTES = frozenset({"byte-order-mark", "already-utf8", "passed-over", "no-header"})
 
 
 def read_rows(
@@ -144,6 +144,8 @@ def _text_records(
         encoding,
         label,
     )
+    if text.encoding != encoding:
+        yield _already_utf8(label, encoding)
     text.more()
     if text.held.startswith(_MARK):
         text.held = text.held[len(_MARK) :]
@@ -241,6 +243,18 @@ def _marked(label: str) -> Fault:
         "byte-order-mark",
         Origin(label, 0),
         found="EF BB BF",
+        hint=hint,
+    )
+
+
+def _already_utf8(label: str, asked: str) -> Fault:
+    hint = Text(
+        "Where all files are, it can be left out.", "如果所有文件都是 UTF-8，可以去掉这个参数。"
+    )
+    return Fault(
+        "already-utf8",
+        Origin(label, 0),
+        found=asked,
         hint=hint,
     )
 
