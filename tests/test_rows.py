@@ -366,7 +366,7 @@ DOCUMENTS = [
     ('[\n{"a":1},,\n{"a":2}\n]', [2, 3], (2, 9, broken.TRAILING_COMMA)),
     ('[\n{"a":1},\n{"a":2}\n', [2, 3], (4, 1, broken.CUT_OFF)),
     ('[\n{"a":1},\n{"a":"b', [2], (3, 8, broken.CUT_OFF)),
-    ('[\n{"a":1}\n]\n[\n{"a":2}\n]', [2], (4, 1, broken.AFTERWARDS)),
+    ('[\n{"a":1}\n]\n{"a":2}', [2], (4, 1, broken.AFTERWARDS)),
     ('{"d":[\n{"a":1}\n]}\n,', [2], (4, 1, broken.AFTERWARDS)),
     ('{\n"a":1\n},\n{\n"a":2\n}', [1], (3, 2, broken.COMMA_AFTER)),
     ('{\n"a":1\n} {\n"a":2\n}', [1], (3, 3, broken.GLUED)),
@@ -535,6 +535,23 @@ def test_one_foreign_line_is_not_taken_for_the_whole_file(folder: Path) -> None:
     fault = only_fault(read(folder / "x.jsonl", good * 20 + b'{"a":"caf\xe9"}\n' + good)[20:])
     assert fault.origin.line == 21
     assert fault.hint is not None and "only this part" in fault.hint.en
+
+
+@pytest.mark.parametrize(
+    ("value", "jq"),
+    [([{"query": "a", "response": "b"}], True), ([{"prompt": "a", "response": [["b"]]}], True),
+     (["a", "b"], False)],
+)  # fmt: skip
+@pytest.mark.parametrize("ending", ["jsonl", "json", "jsonl.gz"])
+def test_a_list_on_each_line_is_called_so(folder: Path, value: Any, jq: bool, ending: str) -> None:
+    content = (json.dumps(value) + "\n").encode() * 3
+    path = folder / f"lists.{ending}"
+    *_, fault = read(path, gzip.compress(content) if ending.endswith("gz") else content)
+    assert isinstance(fault, Fault) and fault.hint is not None
+    assert (fault.kind, fault.origin.line, fault.ends) == ("unknown-format", 2, True)
+    packed = f"`gzip -dc {path} | jq -c '.[]'`"
+    command = packed if ending.endswith("gz") else f"`jq -c '.[]' {path}`"
+    assert (command in fault.hint.en) is (command in fault.hint.zh) is jq
 
 
 @pytest.mark.parametrize("encoding", ["gb18030", "gbk", "big5", "cp1252", "shift_jis"])
