@@ -73,6 +73,27 @@ def renamed_rows(path: Path, columns: dict[str, str], notes: int = 0) -> list[An
     return [row.value for row in rows if isinstance(row, Row)]
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "id,MsgSvrID,type_name,is_sender,talker,room_name,msg,src,CreateTime",
+        "localId,IsSender,CreateTime,StrContent,NickName,Sender",
+        "会话ID,发送者,内容,时间",
+        "发言人,消息内容",
+        "conversation_id,role,content",
+        "Role,Content",
+    ],
+)
+def test_a_table_of_one_message_a_row_gets_no_advice_that_makes_pairs_of_it(
+    tmp_path: Path, header: str
+) -> None:
+    row = ",".join("x" for _ in header.split(","))
+    fault = only_fault(read(tmp_path / "chat.csv", f"{header}\n{row}\n{row}\n"))
+    assert (fault.kind, fault.origin.line) == ("unknown-shape", 1)
+    assert fault.hint and "--columns" not in fault.hint.en + fault.hint.zh
+    assert '{"messages": [' in fault.hint.en and '{"messages": [' in fault.hint.zh
+
+
 def test_a_first_line_that_may_be_a_row_is_one_and_that_is_told(tmp_path: Path) -> None:
     for first, named in (
         ("apple,tree", True),
