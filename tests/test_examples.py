@@ -183,6 +183,41 @@ def test_instruction_and_input_are_joined_by_a_newline() -> None:
     assert said({"instruction": "Hi", "input": None, "output": "3"})[0][1] == "Hi"
 
 
+@pytest.mark.parametrize("none", ["nan", "NaN", "<noinput>", " nan "])
+def test_a_field_that_says_that_there_is_nothing_is_empty(none: str) -> None:
+    pair = [("user", "Deep?"), ("assistant", "Yes.")]
+    assert said({"instruction": "Deep?", "input": none, "output": "Yes."}) == pair
+    assert said({"query": "Deep?", "context": none, "response": "Yes."}) == pair
+    assert said({"query": "Deep?", "response": "Yes.", "system": none}) == pair
+    instances = [{"input": none, "output": "Yes."}]
+    assert said({"instruction": "Deep?", "instances": instances}) == pair
+
+
+@pytest.mark.parametrize("word", ["Nan", "None", "null", "N/A", "nano", "nan bread"])
+def test_a_word_that_may_be_meant_is_an_input(word: str) -> None:
+    value = {"instruction": "Translate.", "input": word, "output": "So."}
+    assert said(value) == [("user", f"Translate.\n{word}"), ("assistant", "So.")]
+
+
+LEFT = ["nan", "<nooutput>", "#####", "########", "#NAME?", "#REF!", "#VALUE!", "#N/A", "#DIV/0!"]
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_what_a_spreadsheet_leaves_is_no_answer(left: str) -> None:
+    for value, field in (
+        ({"query": "Deep?", "response": left}, "response"),
+        ({"instruction": "Deep?", "output": f"{left}\n"}, "output"),
+        ({"text": left}, "text"),
+    ):
+        refused = fault(value)
+        assert (refused.kind, refused.field) == ("empty-answer", field)
+
+
+@pytest.mark.parametrize("answer", ["NaN", "None", "N/A", "#", "It shows #N/A.", "# Title"])
+def test_an_answer_that_may_be_meant_is_one(answer: str) -> None:
+    assert said({"query": "What?", "response": answer})[-1] == ("assistant", answer)
+
+
 def test_text_rows_have_no_roles() -> None:
     for value in ({"text": "once"}, {"response": "once"}):
         assert (said(value), example(value).shape) == ([("text", "once")], "text")

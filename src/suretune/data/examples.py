@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from suretune.data.blank import is_blank
+from suretune.data.blank import is_blank, is_left_over, is_none
 from suretune.data.calls import tools_of
 from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of
 from suretune.data.marks import (
@@ -86,18 +86,28 @@ def _with_media(value: Mapping[str, Any], example: Example) -> Fault | None:
 
 
 def _without_answer(value: Mapping[str, Any], example: Example) -> Fault | None:
-    """The fault of a row that would teach to stop within a thought, or behind one."""
+    """The fault of a row that would teach to stop within a thought or behind one, or to say what a
+    program wrote where there was no answer."""
     for said in example.messages:
-        if said.role != "assistant" or not said.weight or not stops_thinking(said):
+        hint = _in_place_of_answer(said)
+        if hint is None or not said.weight:
             continue
         return Fault(
             "empty-answer",
             example.origin,
             field=place_of(value, said.content) or "messages",
             found=f'"{shown(said.content)}"',
-            hint=ONLY_THOUGHT,
+            hint=hint,
         )
     return None
+
+
+def _in_place_of_answer(said: Message) -> Text | None:
+    if said.role not in ("assistant", "text"):
+        return None
+    if said.role == "assistant" and stops_thinking(said):
+        return ONLY_THOUGHT
+    return _left_over(said.content.strip()) if is_left_over(said.content) else None
 
 
 def used_fields(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
@@ -125,6 +135,15 @@ ONLY_THOUGHT = Text(
     "只有思考过程，后面没有回答，多半是生成时到了 token 上限而被截断。"
     "请提高上限重新生成，或删掉这条数据。",
 )
+
+
+def _left_over(text: str) -> Text:
+    return Text(
+        f"Programs write `{text}` where there is no value. Write the answer or delete the row; "
+        "where it is the answer, say it in a sentence.",
+        f"没有值的地方，程序会写成 `{text}`。请补上回答，或删掉这条数据；"
+        "如果它就是回答，请写成一句话。",
+    )
 
 
 def place_of(value: Any, text: str, path: str = "") -> str:
@@ -162,7 +181,7 @@ def _with_system(
     origin: Origin,
 ) -> list[Message]:
     """The turns behind the row's `system` field, unless they begin with that very prompt."""
-    system = optional_text(value, _given(value, SYSTEMS), origin)
+    system = _beside(value, _given(value, SYSTEMS), origin)
     # An empty field says that nothing was said; templates have their own idea of an empty turn.
     if not system or (turns and turns[0].role == "system" and turns[0].content == system):
         return turns
@@ -176,12 +195,22 @@ def _alpaca(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     else:
         source = value
         input_field, output_field = instruction_fields(value)
-    parts = (instruction, optional_text(source, input_field, origin))
+    parts = (instruction, _beside(source, input_field, origin))
     return [
         *_history(value, origin),
         turn("user", "\n".join(part for part in parts if part), "instruction", origin),
         _said("assistant", source, output_field, output_field, origin),
     ]
+
+
+def _beside(
+    value: Mapping[str, Any],
+    field: str,
+    origin: Origin,
+) -> str:
+    """The text of a field beside a question; empty where it says that there is none."""
+    text = optional_text(value, field, origin)
+    return "" if is_none(text) else text
 
 
 def _said(
@@ -242,7 +271,8 @@ def _about(
     """The question with what it is about behind it, as `input` stands behind an instruction."""
     if not (field := context_of(value)):
         return asked
-    about = text_of(value[field], field, origin)
+    if not (about := _beside(value, field, origin)):
+        return asked
     return [*asked[:-1], replace(asked[-1], content=f"{asked[-1].content}\n{about}")]
 
 
@@ -319,7 +349,7 @@ def _xtuner(value: Mapping[str, Any], origin: Origin) -> list[Message]:
             hint = Text("A turn is an object.", "每轮对话应是一个对象。")
             raise wrong_type(origin, field, item, hint)
         refuse_unknown(item, _XTUNER_KEYS, field, origin)
-        if system := optional_text(item, "system", origin):
+        if system := _beside(item, "system", origin):
             turns.append(Message("system", system))
         turns.append(_said("user", item, "input", f"{field}.input", origin))
         answer = _said(
