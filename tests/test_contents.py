@@ -75,6 +75,7 @@ WRITTEN: dict[str, Callable[[], bytes | str]] = {
     "csv": lambda: table(","),
     "semicolons": lambda: table(";"),
     "tabs": lambda: table("\t"),
+    "bars": lambda: table("|"),
     "parquet": parquet,
 }
 NAMES = (
@@ -206,6 +207,11 @@ def test_a_list_of_what_went_wrong_is_an_error_message(tmp_path: Path) -> None:
         ("a.xlsx", b"", "unknown-format", "CSV"),
         ("a.jsonl", b"%PDF-1.7", "unknown-format", "PDF"),
         ("a.bin", b"\0\1\2", "unknown-format", ".jsonl"),
+        ("a.jsonl.gz", gzip.compress(gzip.compress(b"{}")), "unknown-format",
+         "This is packed twice, inside with gzip."),
+        ("a.jsonl.gz", gzip.compress(b"a.jsonl".ljust(257, b"\0") + b"ustar\0"), "unknown-format",
+         "This is a tar archive."),
+        ("a.csv", b"what^why\nhow^so\n", "unknown-shape", "this line is one cell."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_says_what_it_is(

@@ -45,6 +45,7 @@ _TARGET = re.compile(
 )
 # The first line of a table that Excel is told its delimiter by; a tab at its end may be gone.
 SEPARATOR = re.compile(r"""["']?sep=(\\t|[^\w"'\n]|)["']?""", re.IGNORECASE)
+DELIMITERS = ",;\t|"
 _ERRORS = ("error", "errors", "message", "detail", "msg", "Message", "Error")
 _JSON = re.compile(r'\{\s*(?:"|\}|$)|\[\s*(?:[\{\["\]]|$)')
 
@@ -112,7 +113,7 @@ def _is_json(line: str) -> bool:
 def _names_columns(first: str, second: str) -> str:
     """The delimiter of a first line that is nothing but names of columns, a question's and its
     answer's among them; '' where it is none."""
-    for delimiter in ",;\t":
+    for delimiter in DELIMITERS:
         cells, below = ([*csv.reader([line], delimiter=delimiter)] for line in (first, second))
         names = {cell.strip().lower() for cell in (cells[0] if cells else [])}
         asked = any(set(pair) <= names for pair in PAIRS)

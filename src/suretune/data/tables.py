@@ -11,7 +11,7 @@ from itertools import islice
 from suretune.because import in_words
 from suretune.data.broken import NUL, gigantic, placed, repeated
 from suretune.data.columns import KNOWN, is_foreign_header, is_header
-from suretune.data.contents import SEPARATOR
+from suretune.data.contents import DELIMITERS, SEPARATOR
 from suretune.data.feed import LIMIT, Feed, lines
 from suretune.data.headers import is_name, is_of_messages, names_columns
 from suretune.data.refusal import Refused, shown
@@ -135,14 +135,14 @@ def _sample(feed: Feed) -> list[str]:
 
 def _delimiter(sample: list[str], columns: Mapping[str, str]) -> str:
     """The one that makes a known header, else the one that cuts the first lines evenly."""
-    for delimiter in ",;\t":
+    for delimiter in DELIMITERS:
         header = next(csv.reader(sample, delimiter=delimiter), [])
         named = is_header(header) or {cell.strip() for cell in header} & columns.keys()
         if named and len(header) > 1:
             return delimiter
     widths = {
         delimiter: {len(record) for record in csv.reader(sample, delimiter=delimiter)}
-        for delimiter in ",;\t"
+        for delimiter in DELIMITERS
     }
     two = [delimiter for delimiter, found in widths.items() if found == {2}]
     even = [delimiter for delimiter, found in widths.items() if len(found) == 1 and 1 not in found]
@@ -318,6 +318,13 @@ def _no_header(
     )
     if known:
         hint = Text(f"Say which column is which: `{known}`.", f"请指明各列的含义：`{known}`。")
+    elif len(record) == 1:
+        hint = Text(
+            "A table of questions and answers has two columns, and this line is one cell. Commas, "
+            "semicolons, tabs and `|` part cells; a first line of its own names another: `sep=^`.",
+            "问答表格要有两列，而这一行只有一格。分隔符可以是逗号、分号、制表符和 `|`；"
+            "如果是别的，请在最前面加一行写明，例如 `sep=^`。",
+        )
     elif likely:
         hint = Text(
             f"The first line looks like names of columns. If they are: `{likely}`. "
