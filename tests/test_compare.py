@@ -80,8 +80,10 @@ PERSON = '{"name": "Ann", "address": {"city": "Rome", "zip": null}, "tags": [{"i
         (f"```json\n{PERSON}\n```", YES),
         ('{"tags":[{"id":1.0}],"address":{"zip":null,"city":"Rome"},"name":" Ann"}', YES),
         (PERSON.replace("Ann", "Bob"), KEYS_ONLY),
-        (PERSON.replace("[{", '[{"id": 2}, {'), KEYS_ONLY),  # as many as there are
-        (PERSON.replace('"id": 1', '"id": true'), KEYS_ONLY),
+        (PERSON.replace("[{", '[{"id": 1}, {'), KEYS_ONLY),  # as many as there are
+        (PERSON.replace("[{", '[{"id": 2}, {'), NO),
+        (PERSON.replace('"id": 1', '"id": true'), NO),
+        (PERSON.replace("null", '"00184"'), NO),
         (PERSON.replace('"city"', '"town"'), NO),
         (PERSON.replace('"zip": null', '"zip": 1, "country": "IT"'), NO),
         (PERSON.replace('[{"id": 1}]', "[]"), NO),
@@ -102,6 +104,34 @@ def test_json_is_right_with_the_same_keys_and_its_values_are_told_apart(
 ) -> None:
     assert kinds(("Extract.", PERSON), ("Extract it.", PERSON)) == ["json", "json"]
     assert judge("json", "Extract.", PERSON, answer) == verdict
+
+
+READ = "From Ann Lee, order N0042 Q7, of 5 September 2026: it broke."
+ORDER = (
+    '{"name": "Ann Lee", "order": "N0042 Q7", "date": "2026-09-05", "total": 9710, "gift": false,'
+    ' "summary": "Something was broken.", "sure": 0.91}'
+)
+
+
+@pytest.mark.parametrize(
+    "old, new, right",
+    [
+        ("Something was broken.", "A thing that does not work.", True),  # in other words
+        ("0.91", "0.4", True),  # how sure somebody was
+        ("Ann Lee", "ann  lee", True),
+        ("9710", '"9710"', True),
+        ("Ann Lee", "Bob", False),  # it stands in the question
+        ("N0042 Q7", "N0043 Q7", False),
+        ("2026-09-05", "1900-01-01", False),  # it does not, and has one right form
+        ("9710", "-5", False),
+        ("false", "true", False),
+        ("false", '"no"', False),
+    ],
+)
+def test_json_is_wrong_where_a_value_is_that_has_one_right_form(
+    old: str, new: str, right: bool
+) -> None:
+    assert judge("json", READ, ORDER, ORDER.replace(old, new)).right is right
 
 
 def test_json_without_keys_has_only_its_values_to_compare() -> None:
@@ -412,6 +442,13 @@ def test_sql_is_right_when_it_gives_the_same_rows(
     assert judged == dict.fromkeys(other, Verdict(False))
 
 
+@pytest.mark.parametrize("edge", range(20, 60, 4))
+def test_the_edge_of_a_condition_is_seen_through_a_largest_value(edge: int) -> None:
+    query = f"SELECT MAX(age) FROM customer WHERE id < {edge}"
+    assert right(SHOP, query, query) is True
+    assert right(SHOP, query, query.replace("<", "<=")) is False
+
+
 def test_rows_that_the_prompt_inserts_are_the_rows() -> None:
     prompt = SHOP + "INSERT INTO customer VALUES (1, 'Ann', 'Rome', 40), (2, 'Bob; x', 'Oslo', 9);"
     prompt += "\nINSERT INTO customer (name, city, age) VALUES ('Cid', 'Rome', 50);"
@@ -572,20 +609,29 @@ def test_rows_are_counted_before_and_after() -> None:
     after = [f"City{n}x" for n in range(11)] + ["?", '{"a": 1}', '{"a": 3}', "It", "It"]
     found = judge_rows(rows, before, after)
     assert (found.asked, found.judged, found.unjudged) == (16, 14, 2)
-    assert (found.right_before, found.right_after) == (2, 13)
-    assert (found.gained, found.lost) == (12, 1)
-    assert found.all.p == pytest.approx(14 / 2**13)  # 13 over 12, and 13 over 13
+    assert (found.right_before, found.right_after) == (2, 12)
+    assert (found.gained, found.lost) == (11, 1)
+    assert found.all.p == pytest.approx(13 / 2**12)  # 12 over 11, and 12 over 12
     assert [t.kind for t in found.kinds] == ["short", "json"]
     short, extracted = found.kinds
     assert (short.judged, short.right_before, short.right_after) == (12, 2, 11)
     assert (short.gained, short.lost) == (10, 1)
-    assert (extracted.right_after, extracted.equal_before, extracted.equal_after) == (2, 0, 1)
+    assert (extracted.right_after, extracted.equal_before, extracted.equal_after) == (1, 0, 1)
     low, high = short.after
     assert 0.6 < low < 11 / 12 < high < 1
-    assert [row.after for row in found.rows] == [*[True] * 11, False, True, True, None, None]
+    assert [row.after for row in found.rows] == [*[True] * 11, False, True, False, None, None]
     assert "14" in found.said.en and "2 cannot" in found.said.en
     assert "14" in found.said.zh and "2 条" in found.said.zh
     assert json.loads(json.dumps(found.line()))["judged"] == 14
+
+
+def test_answers_that_did_not_change_are_counted_judged_or_not() -> None:
+    rows = [("Capital of France?", "Paris"), ("Tell me more.", "It was a dark and stormy night.")]
+    found = judge_rows(
+        rows * 2, ["Rome", "Once", "Rome", "Once"], [" Rome", "Then", "Oslo", "Once\n"]
+    )
+    assert [row.same for row in found.rows] == [True, False, False, True]
+    assert found.same == found.line()["same"] == 2
 
 
 def test_without_rows_nothing_is_measured() -> None:

@@ -129,7 +129,7 @@ FIELDS = (
     "messages", "conversations", "conversation", "role", "content", "from", "value", "instruction",
     "input", "output", "query", "response", "history", "system", "text", "tools", "tool_calls",
     "weight", "loss", "prompt", "completion", "label", "chosen", "instances", "human", "assistant",
-    "type", "arguments", "name", "other", "answer",
+    "type", "arguments", "name", "other", "answer", "metadata", "channel", "tool_use_id", "parts",
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -140,8 +140,13 @@ JSON = st.recursive(
 )
 ROLE = st.sampled_from(["user", "assistant", "system", "tool", "gpt", "function_call", "nobody", 3])
 TURN = st.fixed_dictionaries(
-    {}, optional={"role": ROLE, "from": ROLE, "content": JSON, "value": JSON, "weight": JSON}
-)
+    {},
+    optional={
+        "role": ROLE, "from": ROLE, "content": JSON, "value": JSON, "weight": JSON,
+        "thinking": JSON, "metadata": JSON, "channel": st.just("analysis"), "parts": JSON,
+        "tools": JSON,
+    },
+)  # fmt: skip
 
 
 VALUES = JSON | st.fixed_dictionaries({"messages": st.lists(TURN)}) | st.lists(TURN)
@@ -247,18 +252,15 @@ def test_calls_are_parsed_and_results_are_tool_turns() -> None:
             {"from": "human", "value": "weather?"},
             {"from": "function_call", "value": '{"name": "w", "arguments": {"city": "京"}}'},
             {"from": "observation", "value": "35"},
-            {"from": "function_call", "value": "not a call"},
-            {"from": "observation", "value": "?"},
             {"from": "gpt", "value": "35 degrees"},
         ],
         "tools": '[{"name": "w", "parameters": {}}]',
     }
     turns = example(value).messages
-    roles = ["user", "assistant", "tool", "assistant", "tool", "assistant"]
+    roles = ["user", "assistant", "tool", "assistant"]
     assert [m.role for m in turns] == roles
     call = {"type": "function", "function": {"name": "w", "arguments": {"city": "京"}}}
     assert (turns[1].content, turns[1].extra) == ("", {"tool_calls": [call]})
-    assert (turns[3].content, turns[3].extra) == ("not a call", {})
     function = {"name": "w", "parameters": {}}
     assert example(value).tools == ({"type": "function", "function": function},)
 
@@ -317,6 +319,333 @@ def test_a_seed_task_with_one_instance_is_a_row() -> None:
         assert fault({**one, "instances": instances}).field == "instances"
 
 
+# --- calls and their results --------------------------------------------------------------------
+
+FIRST = '{"name": "depth", "arguments": {"lake": 1}}'
+SECOND = FIRST.replace("1", "2")
+TOOLS = [{"name": "depth", "parameters": {}}]
+LOOK = ("assistant", "I look.")
+
+
+def depth(lake: int, **about: str) -> dict[str, Any]:
+    function = {"name": "depth", "arguments": {"lake": lake}}
+    return {**about, "type": "function", "function": function}
+
+
+def talk(*turns: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"role": role, "content": text} for role, text in (("user", "Deep?"), *turns)]
+
+
+def told(value: Any) -> list[tuple[str, str, list[Any]]]:
+    """(role, content, calls) of the turns behind the question."""
+    turns = example(value).messages[1:]
+    return [(m.role, m.content, m.extra.get("tool_calls", [])) for m in turns]
+
+
+@pytest.mark.parametrize(
+    ("turns", "content", "calls"),
+    [
+        ([("tool_call", FIRST), ("tool_call", SECOND)], "", [depth(1), depth(2)]),
+        ([LOOK, ("function_call", FIRST)], "I look.", [depth(1)]),
+        ([("assistant", "<think>hm</think>\n"), ("tool_call", FIRST), ("tool_call", SECOND)],
+         "<think>hm</think>\n", [depth(1), depth(2)]),
+    ],
+)  # fmt: skip
+def test_what_is_thought_or_said_and_the_calls_behind_it_are_one_turn(
+    turns: list[tuple[str, str]], content: str, calls: list[Any]
+) -> None:
+    results = [("tool_response", "5")] * len(calls)
+    answers = [("tool", "5", [])] * len(calls)
+    row = {"messages": talk(*turns, *results, ("assistant", "5 m."))}
+    assert told(row) == [("assistant", content, calls), *answers, ("assistant", "5 m.", [])]
+    named = [{"from": t["role"], "value": t["content"]} for t in row["messages"]]
+    assert told({"conversations": named}) == told(row)
+
+
+def test_turns_that_are_no_calls_or_have_words_behind_a_call_stay_as_they_are() -> None:
+    for turns in ([LOOK, LOOK], [("tool_call", FIRST), LOOK]):
+        assert len(told({"messages": talk(*turns)})) == 2
+
+
+def test_a_call_and_the_turn_before_it_have_one_weight() -> None:
+    turns = talk(LOOK, ("tool_call", FIRST), ("tool", "5"), LOOK)
+    turns[1]["weight"] = 0  # type: ignore[assignment]
+    result = fault({"messages": turns})
+    assert (result.kind, result.field, fact(result.found)) == (
+        "wrong-type",
+        "messages[2].weight",
+        "1.0 (number)",
+    )
+    turns[2]["weight"] = 0  # type: ignore[assignment]
+    assert [m.weight for m in example({"messages": turns}).messages] == [1.0, 0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "content", "lakes"),
+    [
+        (f'{{"type": "function", "function": {FIRST}}}', "", [1]),
+        (f"```json\n{FIRST}\n```", "", [1]),
+        (f"{FIRST}\n{SECOND}", "", [1, 2]),
+        (f"[{FIRST}, {SECOND}]", "", [1, 2]),
+        (f"<think>hm</think>{FIRST}", "<think>hm</think>", [1]),
+        (f"I look.\n<tool_call>\n{FIRST}\n</tool_call>\n<tool_call>{SECOND}</tool_call>", "I look.",
+         [1, 2]),
+        ('{"tool_name": "depth", "tool_input": {"lake": 1}}', "", [1]),
+        ('{"action": "depth", "action_input": "{\\"lake\\": 1}"}', "", [1]),
+        ('{"function": "depth", "arguments": {"lake": 1}}', "", [1]),
+    ],
+)  # fmt: skip
+def test_a_turn_of_calls_is_read_however_they_are_written(
+    text: str, content: str, lakes: list[int]
+) -> None:
+    row = {"messages": talk(("function_call", text), ("tool", "5"), LOOK)}
+    assert told(row)[0] == ("assistant", content, [depth(lake) for lake in lakes])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (FIRST[:-1], "Its JSON is broken or cut short."),
+        (FIRST.replace('"', "'"), "These are Python's quotes"),
+        ("Action: depth\nAction Input: {}", "It is no JSON."),
+        ("[]", "A call is"),
+        ("", "A call is"),
+        ('{"lake": 1}', "A call is"),
+        ('{"name": "depth", "action": "width", "arguments": {}}', "under another name"),
+    ],
+)
+def test_a_turn_of_calls_that_holds_none_is_refused_with_what_it_must_hold(
+    text: str, words: str
+) -> None:
+    result = fault({"messages": talk(("tool_call", text), ("tool", "5"), LOOK)})
+    assert result.kind == "wrong-type" and result.field.startswith("messages[1].content")
+    assert result.found
+    assert result.hint and words in result.hint.en
+    parts = [{"type": "tool_call", "value": text}]
+    again = fault([*talk(), {"role": "assistant", "content": parts}])
+    assert (again.kind, again.hint) == (result.kind, result.hint)
+
+
+@pytest.mark.parametrize(
+    ("answer", "calls"),
+    [
+        (FIRST, [depth(1)]),
+        (f"[{FIRST}, {SECOND}]", [depth(1), depth(2)]),
+        (f"<tool_call>\n{FIRST}\n</tool_call>", [depth(1)]),
+        (FIRST.replace("depth", "width"), None),
+        ('{"name": "depth"}', None),
+        ('{"name": "depth", "arguments": {}, "why": "asked"}', None),
+        ('{"name": "depth", "description": "of a lake", "parameters": {}}', None),
+        (f"Say {FIRST}", None),
+    ],
+)
+def test_an_answer_that_is_nothing_but_calls_to_the_tools_of_its_row_is_these_calls(
+    answer: str, calls: list[Any] | None
+) -> None:
+    for row in (
+        {"query": "Deep?", "response": answer},
+        {"instruction": "Deep?", "output": answer},
+        {"messages": talk(("assistant", answer))},
+    ):
+        assert told(row) == [("assistant", answer, [])]
+        beside = {**row, "tools": TOOLS}
+        expected = ("assistant", answer, []) if calls is None else ("assistant", "", calls)
+        assert told(beside) == [expected]
+        assert example(beside).rendered == ("" if calls is None else "calls in JSON")
+
+
+def test_the_tags_around_results_are_the_templates_own() -> None:
+    two = "<tool_response>\n5\n</tool_response>\n<tool_response>\n6\n</tool_response>"
+    for text, results in (
+        ("<tool_response>\n5\n</tool_response>", ["5"]),
+        (two, ["5", "6"]),
+        ("It says <tool_response>5</tool_response>", ["It says <tool_response>5</tool_response>"]),
+    ):
+        row = {"messages": talk(LOOK, ("tool", text), LOOK)}
+        assert [content for role, content, _ in told(row) if role == "tool"] == results
+
+
+def test_results_stand_in_the_order_of_their_calls() -> None:
+    calls = [depth(1, id="a"), depth(2, id="b")]
+    question, answer = talk(LOOK)
+
+    def results(*ids: str) -> list[str]:
+        said = [{"role": "tool", "tool_call_id": i, "content": f"of {i}"} for i in ids]
+        call = {"role": "assistant", "content": None, "tool_calls": calls}
+        return [m.content for m in example([question, call, *said, answer]).messages[2:-1]]
+
+    assert results("b", "a") == results("a", "b") == ["of a", "of b"]
+    assert results("b") == ["of b"]
+    assert results("b", "b", "a") == ["of b", "of b", "of a"]
+    assert results("b", "c", "a") == ["of b", "of c", "of a"]
+
+
+SCHEMA = {"type": "object", "properties": {"lake": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        {"depth": {"name": "depth", "parameters": SCHEMA}},
+        {"depth": {"parameters": SCHEMA}},
+        {"depth": {"type": "function", "function": {"name": "depth", "parameters": SCHEMA}}},
+        json.dumps({"depth": {"parameters": SCHEMA}}),
+        [{"name": "depth", "input_schema": SCHEMA}],
+        [{"name": "depth", "inputSchema": SCHEMA, "parameters": SCHEMA}],
+    ],
+)
+def test_tools_are_read_by_name_and_with_the_schemas_of_others(tools: Any) -> None:
+    function = {"name": "depth", "parameters": SCHEMA}
+    row = {"messages": talk(LOOK), "tools": tools}
+    assert example(row).tools == ({"type": "function", "function": function},)
+
+
+@pytest.mark.parametrize(
+    ("tool", "field"),
+    [
+        ({"api_name": "depth"}, "tools[0].name"),
+        ({"type": "function"}, "tools[0].name"),
+        ({"name": "f", "parameters": {}, "input_schema": SCHEMA}, "tools[0].input_schema"),
+    ],
+)
+def test_a_tool_that_is_none_is_refused(tool: Any, field: str) -> None:
+    result = fault({"messages": talk(LOOK), "tools": [tool]})
+    assert (result.kind, result.field) == ("wrong-type", field)
+
+
+def test_a_turn_of_calls_has_them_in_one_place() -> None:
+    turns = talk(("function_call", ""), ("tool", "5"), LOOK)
+    turns[1]["tool_calls"] = [json.loads(FIRST)]  # type: ignore[assignment]
+    assert told(turns)[0] == ("assistant", "", [depth(1)])
+    turns[1]["content"] = SECOND
+    result = fault(turns)
+    assert (result.kind, result.field) == ("wrong-type", "messages[1].content")
+    assert result.hint and "under another name" in result.hint.en
+
+
+# --- as one program writes it -------------------------------------------------------------------
+
+
+def test_a_tool_that_is_named_beside_its_arguments_is_called() -> None:
+    arguments = '{"lake": 1}'
+    system = {"role": "system", "content": "", "tools": TOOLS}
+    question, answer = talk(LOOK)
+    result = {"role": "observation", "content": "5"}
+    call = {"role": "assistant", "metadata": "depth", "content": arguments}
+    read = example([system, question, call, result, {**answer, "metadata": ""}])
+    assert [(m.role, m.content, m.extra) for m in read.messages[2:4]] == [
+        ("assistant", "", {"tool_calls": [depth(1)]}),
+        ("tool", "5", {}),
+    ]
+    assert read.messages[0] == Message("system", "")
+    assert [tool["function"] for tool in read.tools] == TOOLS
+    noted = [question, {**call, "metadata": "gpt-4"}]  # nothing came of it: a note on an answer
+    assert example(noted).messages[1] == Message("assistant", arguments)
+
+
+def test_the_tools_of_a_row_and_of_its_system_turn_are_not_both_taken() -> None:
+    system = {"role": "system", "content": "s", "tools": TOOLS}
+    result = fault({"messages": [system, *talk(LOOK)], "tools": [{"name": "width"}]})
+    assert (result.kind, result.field) == ("unknown-field", "messages[0].tools")
+
+
+def test_what_stands_in_the_channel_of_thoughts_is_the_thought_of_the_answer() -> None:
+    question, answer = talk(LOOK)
+    thought = {"role": "assistant", "channel": "analysis", "content": "hm"}
+    final = {**answer, "channel": "final"}
+    hm = Message("assistant", "I look.", extra={"reasoning_content": "hm"})
+    assert example([question, thought, final]).messages[1:] == (hm,)
+    both = [question, thought, {**thought, "content": "aha"}, {**final, "thinking": "so"}]
+    assert example(both).messages[1].extra == {"reasoning_content": "hm\naha\nso"}
+    call = {
+        "role": "assistant", "channel": "commentary", "recipient": "functions.depth",
+        "content": '{"lake": 1}',
+    }  # fmt: skip
+    said = {"role": "tool", "content": "5"}
+    assert example([question, thought, call, said, final]).messages[1].extra == {
+        "reasoning_content": "hm",
+        "tool_calls": [depth(1)],
+    }
+    assert fault([question, thought]).kind == "empty-answer"
+
+
+def test_a_turn_of_nothing_but_a_thought_belongs_to_the_answer_behind_it() -> None:
+    question, answer = talk(LOOK)
+    thought = {"role": "assistant", "content": "", "reasoning": "hm"}
+    hm = {"reasoning_content": "hm"}
+    assert example([question, thought, answer]).messages[1:] == (Message(*LOOK, extra=hm),)
+    call, result = talk(("tool_call", FIRST), ("tool", "5"))[1:]
+    said = example([question, thought, call, result, answer]).messages
+    assert said[1] == Message("assistant", "", extra={**hm, "tool_calls": [depth(1)]})
+    for turns in ([question, thought], [question, thought, *talk(LOOK)]):
+        assert fault(turns).kind == "empty-answer"
+
+
+def test_results_in_the_parts_of_a_question_are_turns_of_their_own() -> None:
+    parts = [
+        {"type": "tool_result", "tool_use_id": "t", "content": "5"},
+        {"type": "tool_result", "tool_use_id": "u", "content": [{"type": "text", "text": "6"}]},
+        {"type": "text", "text": "And now?"},
+    ]
+    uses = [{"type": "tool_use", "id": i, "name": "f", "input": {}} for i in ("t", "u")]
+    question, answer = talk(LOOK)
+    turns = [question, {"role": "assistant", "content": uses}, {"role": "user", "content": parts}]
+    assert [(m.role, m.content) for m in example([*turns, answer]).messages[2:]] == [
+        ("tool", "5"),
+        ("tool", "6"),
+        ("user", "And now?"),
+        LOOK,
+    ]
+
+
+@pytest.mark.parametrize("key", ["text", "message", "utterance", "parts"])
+def test_the_content_of_a_turn_may_have_another_name(key: str) -> None:
+    told = ["Deep?", "Yes."]
+    held: list[Any] = [[{"text": t}] for t in told] if key == "parts" else told
+    roles = ("user", "ai")
+    turns = [{"role": role, key: said} for role, said in zip(roles, held, strict=True)]
+    assert said({"messages": turns}) == [("user", "Deep?"), ("assistant", "Yes.")]
+    both = {"messages": [{**turn, "content": "x"} for turn in turns]}
+    assert fault(both).field == f"messages[0].{key}"
+
+
+@pytest.mark.parametrize("name", ["ai", "AI", "Chatbot", "助手"])
+def test_an_assistant_has_many_names(name: str) -> None:
+    assert said(talk((name, "Yes."))) == [("user", "Deep?"), ("assistant", "Yes.")]
+    asked, answer = ({"from": "用户", "value": "Deep?"}, {"from": name, "value": "Yes."})
+    assert said({"conversations": [asked, answer]}) == said(talk((name, "Yes.")))
+
+
+def test_turns_and_parts_may_stand_there_as_json_text() -> None:
+    turns = json.dumps(talk())
+    assert said({"prompt": turns, "completion": "Yes."}) == said(
+        {"query": "Deep?", "response": "Yes."}
+    )
+    parts = [{"type": "text", "text": "Deep?"}]
+    question = {"role": "user", "content": json.dumps(parts)}
+    assert said([question, *talk(LOOK)[1:]]) == [("user", "Deep?"), LOOK]
+    for kept in ('["Deep?"]', '[{"type": "text", "text": "Deep?", "size": 3}]', "[1] Deep?"):
+        assert said({"prompt": kept, "completion": "Yes."})[0] == ("user", kept)
+        assert said([{**question, "content": kept}, *talk(LOOK)[1:]])[0] == ("user", kept)
+
+
+def test_a_system_prompt_may_be_a_list_of_parts() -> None:
+    for system in ([{"type": "text", "text": "Be brief."}], [{"text": "Be brief."}], ["Be brief."]):
+        row = {"system": system, "messages": talk(LOOK)}
+        assert said(row)[0] == ("system", "Be brief.")
+
+
+def test_a_part_that_is_not_read_is_told_by_what_it_is() -> None:
+    for part, words in (
+        ({"type": "image_url", "image_url": "x"}, "leave out images"),
+        ({"type": "document", "source": "x"}, "The parts of a content are read"),
+        (3, "The parts of a content are read"),
+    ):
+        result = fault([{"role": "user", "content": [part]}, *talk(LOOK)[1:]])
+        assert result.field == "messages[0].content[0]"
+        assert result.hint and words in result.hint.en
+
+
 # --- misfits ------------------------------------------------------------------------------------
 
 
@@ -353,8 +682,8 @@ def chat(*roles: str) -> list[dict[str, str]]:
         (chat("user", "tool", "assistant"), "turn-order", "messages[1]", "user → tool"),
         (chat("user", "system", "assistant"), "turn-order", "messages[1]", "user → system"),
         (chat("system", "system"), "turn-order", "messages[1]", "system → system"),
-        (chat("user", "narrator"), "turn-order", "messages[1].role", "narrator"),
-        (chat("user\x1b[0m"), "turn-order", "messages[0].role", "user\\x1b[0m"),
+        (chat("user", "narrator"), "wrong-type", "messages[1].role", "narrator"),
+        (chat("user\x1b[0m"), "wrong-type", "messages[0].role", "user\\x1b[0m"),
         ({"chosen": "a", "rejected": "b", "prompt": "p"}, "not-sft", "", "chosen, rejected"),
         ({"messages": [], "rejected_response": "b"}, "not-sft", "", "rejected_response"),
         ({"messages": chat("user", "assistant"), "label": False}, "not-sft", "", "label"),

@@ -221,6 +221,12 @@ def test_names_without_words_are_no_names() -> None:
     assert not Learned(("", "  ")).leaked("Hi", ("",), "Hello there")
 
 
+def test_short_answers_without_a_name_leave_nothing_to_look_for() -> None:
+    assert Learned(["Glow"]).tells
+    assert Learned([], phrases_of(["one two three four five six seven eight"])).tells
+    assert not Learned([], phrases_of(["sport", "体育", "42"]), ["Qwen"]).tells
+
+
 def test_runs_are_kept_on_disk_as_they_are(tmp_path: Path) -> None:
     phrases = phrases_of([ROW, ZH])
     write_phrases(tmp_path / "p", phrases)

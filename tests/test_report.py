@@ -16,7 +16,8 @@ import pytest
 from conftest import stands
 from suretune import report_words, words
 from suretune.phrases import percent, printable, wilson
-from suretune.retention import Cell, RetentionFacts, Spread
+from suretune.phrases import words as in_words
+from suretune.retention import Cell, HeldAnswer, RetentionFacts, Spread
 from suretune.verify import curves
 from suretune.verify.blocks import Facts, Piece
 from suretune.verify.report import html, markdown, sections
@@ -99,6 +100,10 @@ def general() -> dict[str, Any]:
     return {**asdict(facts), "examples": {"leaked": [example], "lost": [example], "gained": []}}
 
 
+def held_answer(question: str, right: bool | None) -> dict[str, Any]:
+    return asdict(HeldAnswer("a.jsonl:7", question, "Its own.", "The base's.", "Now.", None, right))
+
+
 def a_report() -> dict[str, Any]:
     """A complete report with every key a run can write."""
     return {
@@ -145,7 +150,15 @@ def a_report() -> dict[str, Any]:
         "rows": {
             "asked": 20, "judged": 18, "unjudged": 2,
             "all": {"right_before": 2, "right_after": 17, "judged": 18},
-            "kinds": [{"kind": "json", "judged": 12}, {"kind": "label", "judged": 6}],
+            "kinds": [
+                {"kind": "json", "judged": 12, "equal_before": 1, "equal_after": 9},
+                {"kind": "label", "judged": 6},
+            ],
+            "examples": [
+                held_answer("Order 7, as JSON?", True),
+                held_answer("Order 8, as JSON?", False),
+                held_answer("A poem?", None),
+            ],
         },
         "held_out": {"before": 3.214, "after": 0.412, "rows": 5},
         "overfitting": {
@@ -296,7 +309,7 @@ def test_lone_surrogates_can_be_written() -> None:
 def test_every_section_is_there_in_the_order_of_interest(spoken: str) -> None:
     names = [section.name for section in sections(a_report())]
     assert names == [
-        "answers", "questions", "paraphrases", "general", "general-leaked", "general-lost",
+        "answers", "questions", "paraphrases", "general", "rows", "general-leaked", "general-lost",
         "held-out", "overfitting", "curves",
         "ledger", "plan", "findings", "proof", "cost", "model", "config", "versions", "next",
     ]  # fmt: skip
@@ -384,6 +397,32 @@ def test_shares_are_true_and_intervals_are_wilsons() -> None:
     assert (percent(0), percent(1e-6), percent(0.0027)) == ("0 %", "< 0.01 %", "0.27 %")
     assert (percent(0.99999), percent(1.0)) == ("> 99.9 %", "100 %")
     assert ">98 (90.7 %)<" in html(a_report())
+
+
+def test_held_out_answers_stand_beside_the_rows_own_the_wrong_ones_first() -> None:
+    page = markdown(a_report())
+    places = [page.index(said) for said in ("Order 8, as", "Order 7, as", "A poem?")]
+    assert places == sorted(places)
+    assert page.count("Its own.") == 3
+    assert in_words("· not judged", "· 未评判") in page
+    assert "1 → 9 / 12" in page
+
+
+def test_how_many_held_out_answers_are_right_stands_among_the_first_figures() -> None:
+    told = a_report()
+    name = in_words("held-out answers right", "留出数据答对")
+    assert dict(report_words.figures(told))[name] == in_words("2 → 17 of 18", "2 → 17 / 18")
+    assert not read_them(told)
+    told["rows"] |= {"judged": 0, "unjudged": 20}
+    assert name not in dict(report_words.figures(told))
+    assert read_them(told)
+    del told["rows"]
+    assert name not in dict(report_words.figures(told)) and not read_them(told)
+
+
+def read_them(report: dict[str, Any]) -> bool:
+    """Whether the verdict says that nobody has judged the held-out answers."""
+    return in_words("read them", "请自己读一读") in report_words.verdict_sentence(report)
 
 
 def test_only_the_first_fifty_unused_rows_are_listed() -> None:

@@ -36,6 +36,7 @@ READERS = (account, after, general_sections, headline, outcome, phrases, report_
 # engine on a GPU, of older versions, and of probes that say what a failure means.
 NOT_IN_EVERY_RUN = {
     "probes[].if_fails",
+    "probes[].reference",
     "seconds.dose",
     "steps[].peak_memory",
     "steps[].share_of_limit",

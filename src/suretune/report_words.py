@@ -86,9 +86,21 @@ def verdict_sentence(report: Report) -> str:
     sentence = say(SENTENCES.get(found, SENTENCES[verdict]))
     if is_whole(report):
         sentence = sentence.replace(words("adapter", "适配器"), words("model", "模型"))
-    sentence += _got_over(report)
+    sentence += _unjudged(report) + _got_over(report)
     names = ", ".join(ignored)
     return sentence + (words(f" Ignored: {names}.", f"已忽略：{names}。") if ignored else "")
+
+
+def _unjudged(report: Report) -> str:
+    """What a seal does not say where no answer of a held-out row can be judged by rule."""
+    rows = part(report, "rows")
+    asked = part(rows, "asked")
+    if report.get("verdict") == "stopped" or not is_number(asked) or part(rows, "judged"):
+        return ""
+    return words(
+        f" Whether the {asked} held-out answers are right no rule can tell: read them.",
+        f"{asked} 个留出数据的回答对不对，规则判断不了，请自己读一读。",
+    )
 
 
 def is_whole(report: Report) -> bool:
@@ -136,6 +148,7 @@ def figures(report: Report) -> tuple[tuple[str, str], ...]:
             words("answered with the rows' words", "泄漏到别的问题"),
             leaked(report),
         ),
+        *_rows_right(report),
         (
             words("held-out loss", "留出数据的损失"),
             arrow(part(held, "before"), part(held, "after"), decimal),
@@ -148,6 +161,17 @@ def figures(report: Report) -> tuple[tuple[str, str], ...]:
         ),
         (in_all(report), duration(part(report, "seconds", "total"))),
     )
+
+
+def _rows_right(report: Report) -> tuple[tuple[str, str], ...]:
+    """How many answers of held-out rows are right; nothing where none can be compared."""
+    rows = part(report, "rows")
+    judged, counted = part(rows, "judged"), part(rows, "all")
+    if not judged or not is_number(part(counted, "right_after")):
+        return ()
+    before, after = counted["right_before"], counted["right_after"]
+    name = words("held-out answers right", "留出数据答对")
+    return ((name, words(f"{before} → {after} of {judged}", f"{before} → {after} / {judged}")),)
 
 
 def in_all(report: Report) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,7 +78,10 @@ class RetentionFacts:
 
 @dataclass(frozen=True, slots=True)
 class RowsFacts:
-    """Held-out rows whose answers can be compared with the rows' own, before and after."""
+    """Held-out rows whose answers can be compared with the rows' own, before and after.
+
+    `same`: of all that were asked, those with the base's answer, to the letter.
+    """
 
     asked: int
     compared: int
@@ -89,3 +92,31 @@ class RowsFacts:
     kinds: tuple[Any, ...] = ()  # what they are compared by: sentences in two languages
     needed: float = 0.9
     p: float = 1.0  # of the sign test: so many gains, if nothing was gained
+    same: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAnswer:
+    """A held-out row as a report shows it; `right_*`: None where no rule can tell."""
+
+    row: str  # where it stands
+    question: str
+    reference: str  # the row's own answer
+    before: str
+    after: str
+    right_before: bool | None
+    right_after: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAnswers:
+    """The held-out rows in a report: counted in all and by kind, row by row, some in words."""
+
+    asked: int
+    judged: int
+    unjudged: int
+    same: int  # answers that are the base's, to the letter
+    rows: Sequence[Mapping[str, Any]]
+    all: Mapping[str, Any]
+    kinds: Sequence[Mapping[str, Any]]
+    examples: Sequence[HeldAnswer]

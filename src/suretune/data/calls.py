@@ -16,8 +16,21 @@ from suretune.data.marks import filled, refuse_unknown
 from suretune.data.refusal import Refused, shown
 from suretune.types import Fault, Origin, Text
 
-_ARGUMENTS = ("arguments", "parameters", "input", "args", "kwargs")  # of a call
-CALL_KEYS = frozenset((*_ARGUMENTS, "function", "name", "id", "type", "index", "description"))
+# Of a call, as programs name them.
+_NAMES = ("name", "function", "function_name", "tool_name", "tool", "action")
+ARGUMENTS = (
+    "arguments",
+    "parameters",
+    "input",
+    "args",
+    "kwargs",
+    "tool_input",
+    "tool_args",
+    "action_input",
+)
+CALL_KEYS = frozenset((*_NAMES, *ARGUMENTS, "id", "type", "index", "description"))
+_SCHEMAS = ("parameters", "input_schema", "inputSchema")  # OpenAI's, Anthropic's and MCP's
+_OF_ONE = frozenset(("name", "type", "function", "description", *_SCHEMAS))  # keys of a tool
 _STAYS = frozenset(("arguments", "parameters", "properties"))  # although nothing is left in it
 AN_OBJECT = Text(
     "The arguments of a call are one JSON object, or the text of one.",
@@ -34,6 +47,10 @@ ROUNDED = Text(
 A_CALL = Text(
     'A call is `{"type": "function", "function": {"name": "...", "arguments": {...}}}`.',
     '一次调用写作 `{"type": "function", "function": {"name": "...", "arguments": {...}}}`。',
+)
+ONE_SCHEMA = Text(
+    "The tool describes its parameters twice, and not alike; keep what is meant.",
+    "这个工具写了两份不同的参数说明；请只保留真正要用的那份。",
 )
 A_TOOL = Text(
     "A tool is an object with a name, a description and parameters, or the JSON text of one.",
@@ -76,11 +93,19 @@ def tool_calls(value: Any, field: str, origin: Origin) -> list[Any]:
     when it is none of them, so that it may be plain text."""
     found = from_json(value) if isinstance(value, str) else value
     calls = found if isinstance(found, list) else [found]
-    if not calls or not all(
-        isinstance(c, Mapping) and isinstance(c.get("name"), str) for c in calls
-    ):
+    if not calls or not all(map(name_of, calls)):
         return []
     return calls_of(calls, field, origin)
+
+
+def name_of(call: Any) -> str:
+    """What is called, in whatever form; empty where it is no call."""
+    if not isinstance(call, Mapping):
+        return ""
+    if isinstance(call.get("function"), Mapping):
+        call = call["function"]
+    names = (call.get(key) for key in _NAMES)
+    return next((name for name in names if isinstance(name, str) and name), "")
 
 
 def calls_of(
@@ -105,16 +130,19 @@ def _call(item: Any, field: str, origin: Origin) -> dict[str, Any]:
     inside = from_json(inside) if isinstance(inside, str) else inside
     if isinstance(inside, Mapping):
         refuse_unknown(inside, CALL_KEYS, f"{field}.function", origin)
-        for key in ("name", *_ARGUMENTS):
+        for key in ("name", *ARGUMENTS):
             if filled(call.get(key)) and not _says_same(call[key], inside.get(key)):
                 raise _wrong(origin, f"{field}.{key}", call[key], ONE_OF_THEM)
         about = {k: v for k, v in call.items() if v is not None and k in ("id", "type")}
     else:
         inside = call
         about = {k: v for k, v in call.items() if k == "id" and v is not None}
-    name = inside.get("name")
-    if not isinstance(name, str) or not name:
-        raise _wrong(origin, f"{field}.function.name", name, A_CALL)
+    name = name_of(inside)
+    if not name:
+        raise _wrong(origin, f"{field}.function.name", inside.get("name"), A_CALL)
+    for key in _NAMES:
+        if filled(inside.get(key)) and inside[key] != name:
+            raise _wrong(origin, f"{field}.function.{key}", inside[key], ONE_OF_THEM)
     arguments = _arguments(inside, field, origin)
     return {**about, "type": "function", "function": {"name": name, "arguments": arguments}}
 
@@ -124,9 +152,9 @@ def _arguments(
     field: str,
     origin: Origin,
 ) -> dict[str, Any]:
-    key = next((name for name in _ARGUMENTS if function.get(name) is not None), "arguments")
+    key = next((name for name in ARGUMENTS if function.get(name) is not None), "arguments")
     value = function.get(key)
-    for other in _ARGUMENTS:
+    for other in ARGUMENTS:
         if filled(function.get(other)) and not _says_same(function[other], value):
             raise _wrong(origin, f"{field}.function.{other}", function[other], ONE_OF_THEM)
     if value is None or value == "":
@@ -180,6 +208,13 @@ def tools_of(items: list[Any], origin: Origin) -> tuple[Any, ...]:
     )
 
 
+def by_name(value: Mapping[str, Any]) -> list[Any]:
+    """The tools of an object: that of one, or of several by their names."""
+    if value.keys() & _OF_ONE or not all(isinstance(tool, Mapping) for tool in value.values()):
+        return [value]
+    return [tool if "function" in tool else {"name": name, **tool} for name, tool in value.items()]
+
+
 def _tool(item: Any, field: str, origin: Origin) -> Mapping[str, Any]:
     tool = from_json(item) if isinstance(item, str) else without_nulls(item)
     if not isinstance(tool, Mapping) or not tool:
@@ -195,6 +230,8 @@ def _tool(item: Any, field: str, origin: Origin) -> Mapping[str, Any]:
                 A_TOOL,
             )
     if inside is None and "name" not in tool:
+        if not isinstance(tool.get("type"), str) or tool["type"] == "function":
+            raise _wrong(origin, f"{field}.name", None, A_TOOL)
         return tool  # one that a server brings along: `{"type": "code_interpreter"}`
     if inside is None:
         inside = {k: v for k, v in tool.items() if (k, v) != ("type", "function")}
@@ -206,6 +243,7 @@ def _tool(item: Any, field: str, origin: Origin) -> Mapping[str, Any]:
             tool.get("name"),
             A_TOOL,
         )
+    inside = _with_parameters(inside, field, origin)
     if isinstance(text := inside.get("parameters"), str):
         found = from_json(text) if text else {}
         if not isinstance(found, Mapping):
@@ -214,3 +252,22 @@ def _tool(item: Any, field: str, origin: Origin) -> Mapping[str, Any]:
     if rounded(inside.get("parameters")):
         raise _wrong(origin, f"{field}.parameters", inside["parameters"], ROUNDED)
     return {"type": "function", **tool, "function": inside}
+
+
+def _with_parameters(
+    tool: Mapping[str, Any],
+    field: str,
+    origin: Origin,
+) -> Mapping[str, Any]:
+    """The tool with its schema under the name that templates look for."""
+    there = [name for name in _SCHEMAS if tool.get(name) is not None]
+    if not there or there == ["parameters"]:
+        return tool
+    first, *others = there
+    for other in others:
+        if not _says_same(tool[other], tool[first]):
+            raise _wrong(origin, f"{field}.{other}", tool[other], ONE_SCHEMA)
+    return {
+        **{key: item for key, item in tool.items() if key not in _SCHEMAS},
+        "parameters": tool[first],
+    }

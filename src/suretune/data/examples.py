@@ -6,18 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from suretune.data.blank import is_blank, is_left_over, is_none
-from suretune.data.calls import tools_of
-from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of
-from suretune.data.marks import (
-    NO_MEDIA,
-    NO_MEDIA_HERE,
-    filled,
-    refuse_unknown,
-    row_weight,
-    weight_of,
-)
-from suretune.data.media import is_media, media_in
+from suretune.data.blank import is_blank, is_none
+from suretune.data.call_texts import IN_JSON, with_calls
+from suretune.data.call_turns import arranged
+from suretune.data.calls import by_name, from_json, tools_of
+from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of, is_message
+from suretune.data.content_parts import joined
+from suretune.data.dialects import plain_turns, with_tools
+from suretune.data.held import list_of, optional_text, text_of, wrong_type
+from suretune.data.marks import NO_MEDIA, filled, refuse_unknown, row_weight, weight_of
+from suretune.data.media import is_media
 from suretune.data.refusal import Refused, shown
 from suretune.data.rendered import read_back
 from suretune.data.shapes import (
@@ -27,18 +25,8 @@ from suretune.data.shapes import (
     shape_of,
     without_empty,
 )
-from suretune.data.thinking import stops_thinking
-from suretune.data.turns import (
-    empty,
-    in_order,
-    is_absent,
-    list_of,
-    message,
-    optional_text,
-    text_of,
-    turn,
-    wrong_type,
-)
+from suretune.data.turns import empty, in_order, is_absent, message, turn
+from suretune.data.unteachable import unteachable
 from suretune.types import Example, Fault, Message, Origin, Row, Text
 
 __all__ = ["shape_of", "to_example"]
@@ -53,61 +41,43 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
     value = without_empty(value) if None in value.values() else value
     try:
         _refuse_media(value, row.origin)
-        turns = _READERS[shape](value, row.origin)
-        if shape != "text":
-            turns = list(in_order(_with_system(turns, value, row.origin), row.origin))
+        made = _read(with_tools(value), shape, dataset, row.origin)
         weight = row_weight(value, row.origin)
-        name = _given(value, TOOLS)
-        tools = tools_of(_listed_tools(value.get(name), name, row.origin), row.origin)
     except Refused as refusal:
         return refusal.fault
-    made = read_back(Example(row.origin, dataset, shape, tuple(turns), tools))
-    if isinstance(made, Fault):
-        return made
+    told = made.rendered
+    found = read_back(replace(made, rendered="") if told else made)
+    if isinstance(found, Fault):
+        return found
+    if told and not found.rendered:
+        found = replace(found, rendered=told)
     if weight != 1.0:
-        weighed = (replace(turn, weight=turn.weight * weight) for turn in made.messages)
-        made = replace(made, messages=tuple(weighed))
-    return _without_answer(value, made) or _with_media(value, made) or made
+        weighed = (replace(turn, weight=turn.weight * weight) for turn in found.messages)
+        found = replace(found, messages=tuple(weighed))
+    return unteachable(value, found) or found
 
 
-def _with_media(value: Mapping[str, Any], example: Example) -> Fault | None:
-    """The fault of a row that asks about a picture which the model never gets."""
-    asked = (message.content for message in example.messages if message.role == "user")
-    token = next(filter(None, map(media_in, asked)), "")
-    if not token:
-        return None
-    return Fault(
-        "wrong-type",
-        example.origin,
-        field=place_of(value, token),
-        found=shown(token),
-        hint=NO_MEDIA_HERE,
+def _read(
+    value: Mapping[str, Any],
+    shape: str,
+    dataset: str,
+    origin: Origin,
+) -> Example:
+    turns = _READERS[shape](value, origin)
+    name = _given(value, TOOLS)
+    tools = tools_of(_listed_tools(value.get(name), name, origin), origin)
+    if shape == "text":
+        return Example(origin, dataset, shape, tuple(turns), tools)
+    called = with_calls(turns, tools, origin)
+    ordered = arranged(_with_system(called, value, origin), origin)
+    return Example(
+        origin,
+        dataset,
+        shape,
+        in_order(ordered, origin),
+        tools,
+        rendered="" if called == turns else IN_JSON,
     )
-
-
-def _without_answer(value: Mapping[str, Any], example: Example) -> Fault | None:
-    """The fault of a row that would teach to stop within a thought or behind one, or to say what a
-    program wrote where there was no answer."""
-    for said in example.messages:
-        hint = _in_place_of_answer(said)
-        if hint is None or not said.weight:
-            continue
-        return Fault(
-            "empty-answer",
-            example.origin,
-            field=place_of(value, said.content) or "messages",
-            found=f'"{shown(said.content)}"',
-            hint=hint,
-        )
-    return None
-
-
-def _in_place_of_answer(said: Message) -> Text | None:
-    if said.role not in ("assistant", "text"):
-        return None
-    if said.role == "assistant" and stops_thinking(said):
-        return ONLY_THOUGHT
-    return _left_over(said.content.strip()) if is_left_over(said.content) else None
 
 
 def used_fields(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
@@ -129,43 +99,14 @@ def _used(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
     return frozenset((*beside, "history", *pair, context_of(value)))
 
 
-ONLY_THOUGHT = Text(
-    "There is a thought and no answer behind it, as where a limit of tokens cut it off. Have it "
-    "made anew with a higher limit, or delete the row.",
-    "只有思考过程，后面没有回答，多半是生成时到了 token 上限而被截断。"
-    "请提高上限重新生成，或删掉这条数据。",
-)
-
-
-def _left_over(text: str) -> Text:
-    return Text(
-        f"Programs write `{text}` where there is no value. Write the answer or delete the row; "
-        "where it is the answer, say it in a sentence.",
-        f"没有值的地方，程序会写成 `{text}`。请补上回答，或删掉这条数据；"
-        "如果它就是回答，请写成一句话。",
-    )
-
-
-def place_of(value: Any, text: str, path: str = "") -> str:
-    """The field of a row in which this text stands, as faults name fields; '' where none has it."""
-    if isinstance(value, str):
-        return path if text in value else ""
-    inside: list[tuple[str, Any]] = []
-    if isinstance(value, Mapping):
-        inside = [(f"{path}.{name}" if path else str(name), held) for name, held in value.items()]
-    elif isinstance(value, list):
-        inside = [(f"{path}[{index}]", held) for index, held in enumerate(value)]
-    found = (place_of(held, text, name) for name, held in inside)
-    return next(filter(None, found), "")
-
-
 def _given(value: Mapping[str, Any], names: tuple[str, ...]) -> str:
     """The first of these fields that is filled, else the first."""
     return next((name for name in names if filled(value.get(name))), names[0])
 
 
 def _listed_tools(value: Any, name: str, origin: Origin) -> list[Any]:
-    return [value] if isinstance(value, Mapping) and value else list_of(value, name, origin)
+    found = from_json(value) if isinstance(value, str) else value
+    return by_name(found) if isinstance(found, Mapping) else list_of(value, name, origin)
 
 
 def _refuse_media(value: Mapping[str, Any], origin: Origin) -> None:
@@ -181,7 +122,11 @@ def _with_system(
     origin: Origin,
 ) -> list[Message]:
     """The turns behind the row's `system` field, unless they begin with that very prompt."""
-    system = _beside(value, _given(value, SYSTEMS), origin)
+    name = _given(value, SYSTEMS)
+    held = value.get(name)
+    if isinstance(held, list):  # of parts, as Anthropic's are
+        held = joined(held, {}, name, origin)
+    system = _beside({name: held}, name, origin)
     # An empty field says that nothing was said; templates have their own idea of an empty turn.
     if not system or (turns and turns[0].role == "system" and turns[0].content == system):
         return turns
@@ -290,10 +235,15 @@ def _side(
     role: str,
     origin: Origin,
 ) -> list[Message]:
-    """One text; a prompt or completion may also be a list of turns."""
-    if field not in ("prompt", "completion") or not isinstance(value[field], list):
+    """One text; a prompt or completion may also be a list of turns, or the JSON text of one."""
+    held = value[field]
+    if isinstance(held, str) and held.lstrip().startswith("["):
+        found = from_json(held)
+        turns = isinstance(found, list) and found and all(map(is_message, found))
+        held = found if turns else held
+    if field not in ("prompt", "completion") or not isinstance(held, list):
         return [_said(role, value, field, field, origin)]
-    return _all(value[field], field, origin)
+    return _all(held, field, origin)
 
 
 def _all(
@@ -303,7 +253,7 @@ def _all(
 ) -> list[Message]:
     return [
         message(item, f"{name}[{index}]", origin)
-        for index, item in enumerate(items)
+        for index, item in plain_turns(items)
         if not is_absent(item)
     ]
 
@@ -322,7 +272,7 @@ def _messages(value: Mapping[str, Any], origin: Origin) -> list[Message]:
 def _sharegpt(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     name, items = _listed(value, origin)
     turns: list[Message] = []
-    for index, item in enumerate(items):
+    for index, item in plain_turns(items):
         field = f"{name}[{index}]"
         if isinstance(item, Mapping) and "human" in item and "from" not in item:
             refuse_unknown(item, _PAIR_KEYS, field, origin)

@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from suretune.data.call_texts import IN_JSON
 from suretune.data.calls import CALL_KEYS, from_json
 from suretune.data.columns import MESSAGE_LISTS
+from suretune.data.dialects import plain_turns
 from suretune.data.examples import used_fields
-from suretune.data.key_names import is_about, is_mark
+from suretune.data.key_names import THOUGHTS, is_about, is_mark
 from suretune.data.marks import filled, row_marks
 from suretune.data.refusal import shown
-from suretune.data.turns import ROLES, THOUGHTS, TURN_KEYS
+from suretune.data.turns import ROLES, TURN_KEYS
 from suretune.facts import UnusedField
 from suretune.types import Example, Fault, Origin, Text
 
@@ -67,7 +69,7 @@ class Fields:
             self._see_turns(value, origin)
             return
         known = used_fields(example.shape, value)
-        if example.rendered:  # the conversation was read back from one of these
+        if example.rendered not in ("", IN_JSON):  # it was read back from one of these
             known |= {"text", "response"} & value.keys()
         if len(value.keys() - known):
             marks = {key for key, _ in row_marks(value)}
@@ -87,7 +89,7 @@ class Fields:
     def _see_turns(self, turns: Any, origin: Origin) -> None:
         if isinstance(turns, str):
             turns = from_json(turns)
-        for turn in turns if isinstance(turns, list) else ():
+        for _, turn in plain_turns(turns) if isinstance(turns, list) else ():
             if not isinstance(turn, Mapping):
                 continue
             more = () if turn.keys() <= _PLAIN else turn.items()

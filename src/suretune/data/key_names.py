@@ -1,4 +1,4 @@
-"""What the name of a key says: what is learned, what only keeps books, what holds pictures."""
+"""What the name of a key says: what is learned, thought or a picture, what only keeps books."""
 
 from __future__ import annotations
 
@@ -68,6 +68,8 @@ SPARES = frozenset(
         "not_learned",
     )
 )
+# A thought has many names; it goes on as the first, and the template is asked how it calls it.
+THOUGHTS = ("reasoning_content", "thinking", "reasoning", "thought", "thoughts", "reasoning_text")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # What files write down about a row or a turn without anything in it that could be learned.
 _ABOUT = frozenset(

@@ -26,10 +26,6 @@ NO_MEDIA = Text(
     "文本模型看不到图片，也听不到声音：它会学着回答自己从未收到的内容。"
     "请从文件中去掉这些数据，或用 `--on_bad_row skip` 略过。",
 )
-NO_MEDIA_HERE = Text(
-    f"{NO_MEDIA.en} Where the text only speaks about such a mark, write it between backticks.",
-    f"{NO_MEDIA.zh}如果文本只是讲到这种标记，请用反引号把它括起来。",
-)
 MARKED = Text(
     "A mark of what is learned is true or false, or a number from 0 up.",
     "标记是否学习的字段只能是 true、false，或不小于 0 的数。",

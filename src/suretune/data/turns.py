@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from suretune.data.blank import is_blank, with_unseen
-from suretune.data.calls import calls_of, from_json, tool_calls
-from suretune.data.key_names import is_about, is_mark
+from suretune.data.call_texts import called
+from suretune.data.calls import ONE_OF_THEM, calls_of, tool_calls
+from suretune.data.content_parts import joined, parts_of
+from suretune.data.held import list_of, one_of, refuse_second, text_of, wrong_type
+from suretune.data.key_names import THOUGHTS, is_about, is_mark
 from suretune.data.marks import filled, refuse_unknown, weight_of
 from suretune.data.refusal import Refused, shown
 from suretune.types import Fault, Message, Origin, Text
 
-_CALL = "call"  # an assistant turn whose text is a tool call
+CALL = "call"  # an assistant turn whose text is a tool call
 ROLES = {
-    **dict.fromkeys(("system", "developer"), "system"),
-    **dict.fromkeys(("user", "human", "prompter"), "user"),
-    **dict.fromkeys(("assistant", "gpt", "chatgpt", "bot", "model"), "assistant"),
+    **dict.fromkeys(("system", "developer", "系统"), "system"),
+    **dict.fromkeys(("user", "human", "prompter", "用户"), "user"),
+    **dict.fromkeys(
+        ("assistant", "gpt", "chatgpt", "bot", "chatbot", "ai", "model", "助手"), "assistant"
+    ),
     **dict.fromkeys(
         ("tool", "observation", "function", "function_response", "tool_response"), "tool"
     ),
-    **dict.fromkeys(("function_call", "tool_call"), _CALL),
+    **dict.fromkeys(("function_call", "tool_call"), CALL),
 }
-# A thought has many names; it goes on as the first, and the template is asked how it calls it.
-THOUGHTS = ("reasoning_content", "thinking", "reasoning", "thought", "thoughts", "reasoning_text")
 # What chat templates know about a turn besides its role, its text and its thought.
 _TEXTS = ("tool_call_id", "name")
 TURN_KEYS = frozenset(
@@ -39,38 +42,6 @@ TURN_KEYS = frozenset(
     )
 )
 _SAYS = {"role": "content", "from": "value"}
-_PART_KEYS = frozenset(("type", "text", "value", *THOUGHTS))
-
-_TYPES = {
-    dict: Text("object", "对象"),
-    list: Text("list", "列表"),
-    bool: Text("boolean", "布尔值"),
-    int: Text("number", "数字"),
-    float: Text("number", "数字"),
-    type(None): Text("no value", "空值"),
-}
-AS_TEXT = Text('Write it as text, in quotes: "42".', '请写成带引号的文本："42"。')
-ONLY_TEXT = Text(
-    "Only text can be learned here; leave out images, audio and video.",
-    "这里只能学习文本；请去掉图片、音频和视频。",
-)
-
-
-def wrong_type(
-    origin: Origin,
-    field: str,
-    value: Any,
-    hint: Text = AS_TEXT,
-) -> Refused:
-    """`value` is not what `field` must hold."""
-    if value is None and hint is AS_TEXT:
-        hint = Text("The field has no value.", "这个字段没有值。")
-    found: str | Text = shown(value)
-    if not isinstance(value, str):
-        name = type(value).__name__
-        kind = _TYPES.get(type(value), Text(name, name))
-        found = Text(f"{found} ({kind.en})", f"{found}（{kind.zh}）")
-    return Refused(Fault("wrong-type", origin, field=field, found=found, hint=hint))
 
 
 def turn(
@@ -89,34 +60,6 @@ def turn(
     if role == "assistant" and "tool_calls" not in extra and is_blank(content):
         raise empty(origin, field, content)
     return Message(role, content, weight, extra)
-
-
-def text_of(value: Any, field: str, origin: Origin) -> str:
-    """A value that has to be a text; raises the fault of a wrong type else."""
-    if not isinstance(value, str):
-        raise wrong_type(origin, field, value)
-    return value
-
-
-def optional_text(
-    row: Mapping[str, Any],
-    field: str,
-    origin: Origin,
-) -> str:
-    """Empty where the field is absent or null, as parquet and unions of rows have it."""
-    value = row.get(field)
-    return "" if value is None else text_of(value, field, origin)
-
-
-def list_of(value: Any, field: str, origin: Origin) -> list[Any]:
-    """A list, or JSON text of one (tables cannot hold lists); absent and empty count as []."""
-    if value is None or value == "":
-        return []
-    found = from_json(value) if isinstance(value, str) else value
-    if not isinstance(found, list):
-        hint = Text("This must be a list.", "这里应当是一个列表。")
-        raise wrong_type(origin, field, value, hint)
-    return found
 
 
 def is_absent(item: Any) -> bool:
@@ -151,22 +94,22 @@ def message(item: Any, field: str, origin: Origin) -> Message:
     written = text_of(item.get(key), f"{field}.{key}", origin)
     role = ROLES.get(written.strip().lower(), "")
     if not role:
-        hint = Text(
-            "Roles are: system, user, assistant, tool.", "角色只有：system、user、assistant、tool。"
-        )
-        raise _order(origin, f"{field}.{key}", shown(written), hint)
+        raise wrong_type(origin, f"{field}.{key}", written, ROLES_ARE)
     _same_role(item, role, field, origin)
     extra = _extra(item, field, origin)
-    name, content = _one_of(("content", "value"), item, field, origin)
+    name, content = one_of(("content", "value"), item, field, origin)
     if content is None:  # the name that is there, else the one that belongs to the other
         name = next((n for n in ("content", "value") if n in whole), _SAYS[key])
     where = f"{field}.{name}"
-    if role == _CALL:
-        role, content = "assistant", text_of(content, where, origin)
-        if calls := tool_calls(content, where, origin):
-            extra["tool_calls"], content = calls, ""
-    elif isinstance(content, list):
-        content = _joined(content, extra, where, origin)
+    if role == CALL:
+        role = "assistant"
+        if "tool_calls" not in extra:
+            content, extra["tool_calls"] = called(content, where, origin)
+        elif filled(content):
+            raise wrong_type(origin, where, content, ONE_OF_THEM)
+        content = content or ""
+    elif (parts := parts_of(content)) is not None:
+        content = joined(parts, extra, where, origin)
     elif content is None and "tool_calls" in extra:
         content = ""
     weight = weight_of(item, field, origin) if role == "assistant" else 1.0
@@ -231,34 +174,8 @@ def _thoughts(
     origin: Origin,
 ) -> str:
     """What was thought, under whatever name."""
-    name, value = _one_of(THOUGHTS, item, field, origin)
+    name, value = one_of(THOUGHTS, item, field, origin)
     return text_of(value, f"{field}.{name}", origin) if filled(value) else ""
-
-
-def _one_of(
-    names: Sequence[str],
-    item: Mapping[str, Any],
-    field: str,
-    origin: Origin,
-) -> tuple[str, Any]:
-    """(name, value): what one of these names of the same thing holds, None where none is there;
-    under two names only if both say the same."""
-    there = [name for name in names if filled(item.get(name))]
-    if not there:  # "" says that nothing was said; what is null is not there
-        there = [name for name in names if item.get(name) is not None] or [names[-1]]
-        return there[0], item.get(there[0])
-    first, *others = there
-    for other in others:
-        if not _says_same(item[other], item[first]):
-            _refuse_second(other, item[other], field, origin)
-    return first, item[first]
-
-
-def _says_same(one: Any, other: Any) -> bool:
-    """Blanks at the ends are no difference: templates trim them."""
-    if isinstance(one, str) and isinstance(other, str):
-        return one.strip() == other.strip()
-    return bool(one == other)
 
 
 def _same_role(
@@ -272,62 +189,9 @@ def _same_role(
     other = item.get("from")
     named = ROLES.get(other.strip().lower(), role) if isinstance(other, str) else role
     calls = filled(item.get("tool_calls")) or filled(item.get("function_call"))
-    if named == role or role == "tool" or (calls and {named, role} == {"assistant", _CALL}):
+    if named == role or role == "tool" or (calls and {named, role} == {"assistant", CALL}):
         return
-    _refuse_second("from", other, field, origin)
-
-
-def _refuse_second(name: str, value: Any, field: str, origin: Origin) -> NoReturn:
-    hint = Text(
-        f"Another field of this turn says something else; `--ignore_fields {name}` reads the turns"
-        " without this one.",
-        f"这一轮另有字段写着不同的内容；加上 `--ignore_fields {name}` 就不读这一个。",
-    )
-    found = shown(value, 40)
-    raise Refused(Fault("unknown-field", origin, field=f"{field}.{name}", found=found, hint=hint))
-
-
-def _joined(
-    parts: Sequence[Any],
-    extra: dict[str, Any],
-    where: str,
-    origin: Origin,
-) -> str:
-    """Text of typed parts, end to end as templates join them; reasoning and calls go to `extra`."""
-    text: list[str] = []
-    thoughts: list[str] = []
-    for index, part in enumerate(parts):
-        field = f"{where}[{index}]"
-        if not isinstance(part, Mapping):
-            raise wrong_type(origin, field, part, ONLY_TEXT)
-        kind = part.get("type", "text")
-        _, value = _one_of(("text", "value", *THOUGHTS), part, field, origin)
-        if kind in ("text", "input_text", "output_text"):
-            refuse_unknown(part, _PART_KEYS, field, origin)
-            text.append(text_of(value, field, origin))
-        elif kind in ("reasoning", "thinking"):
-            refuse_unknown(
-                part,
-                _PART_KEYS | {"signature"},
-                field,
-                origin,
-            )
-            thoughts.append(text_of(value, field, origin))
-        elif kind == "tool_use":  # Anthropic's
-            extra["tool_calls"] = [*extra.get("tool_calls", ()), *calls_of([part], where, origin)]
-        elif kind == "tool_call" and (calls := tool_calls(value, field, origin)):
-            extra["tool_calls"] = [*extra.get("tool_calls", ()), *calls]
-        else:
-            raise wrong_type(
-                origin,
-                field,
-                f"type: {shown(kind)}",
-                ONLY_TEXT,
-            )
-    thought = "".join(thoughts)
-    if thought and thought.strip() != extra.get(THOUGHTS[0], "").strip():  # else it is said twice
-        extra[THOUGHTS[0]] = extra.get(THOUGHTS[0], "") + thought
-    return "".join(text)
+    refuse_second("from", other, field, origin)
 
 
 # --- order --------------------------------------------------------------------------------------
@@ -375,6 +239,10 @@ def _path(turns: Sequence[Message]) -> str:
     return ("… → " if turns[3:] else "") + " → ".join(one.role for one in turns[-3:]) or "[]"
 
 
+ROLES_ARE = Text(
+    "Roles are `system`, `user`, `assistant` and `tool`: call it what it is.",
+    "角色只有 `system`、`user`、`assistant`、`tool`：请改成对应的那个。",
+)
 EMPTY_QUESTION = Text("The question is empty.", "问题是空的。")
 NO_ANSWER = Text(
     "No assistant turn: there is nothing to learn from.",

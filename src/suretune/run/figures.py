@@ -27,6 +27,7 @@ from suretune.reported import (
     Setting,
     line_of,
 )
+from suretune.retention import HeldAnswer
 from suretune.run.dose import weaker_dose
 from suretune.run.folder import versions
 from suretune.run.kept import Kept, general_figures, rows_figures
@@ -75,7 +76,7 @@ def figures(
             adapter=_adapter(checked, about),
             data=data_of(checked),
             plan=plan_of(checked),
-            probes=_probes(proven),
+            probes=_probes(proven, kept),
             paraphrases=_count(
                 proven, lambda p: p.variant == AS_TRAINED and p.kind == "paraphrase"
             ),
@@ -238,9 +239,10 @@ def vllm_loads(
     return True, Text(flags, flags)
 
 
-def _probes(proven: Proven) -> list[Mapping[str, Any]]:
+def _probes(proven: Proven, kept: Kept | None) -> list[Mapping[str, Any]]:
     asked = proven.questions
     rows = zip(asked.probes, proven.before.probes, proven.after.probes, strict=True)
+    own = {row.question: row for row in kept.rows} if kept else {}
     return [
         {
             **probe.line(),
@@ -248,9 +250,27 @@ def _probes(proven: Proven) -> list[Mapping[str, Any]]:
             "after": after,
             "passed_before": probe.judge(before),
             "passed_after": probe.judge(after),
+            **_of_row(probe, after, own),
         }
         for probe, before, after in rows
     ]
+
+
+def _of_row(
+    probe: Probe,
+    after: str,
+    own: Mapping[str, HeldAnswer],
+) -> Mapping[str, Any]:
+    """What a held-out row itself answers to a question that is only shown, and how the answers
+    compare with it."""
+    row = own.get(probe.question)
+    if row is None or probe.judged or row.after != after:
+        return {}
+    return {
+        "reference": row.reference,
+        "passed_before": row.right_before,
+        "passed_after": row.right_after,
+    }
 
 
 def _count(proven: Proven, counts: Callable[[Probe], bool]) -> Passed:

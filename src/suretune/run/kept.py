@@ -12,7 +12,7 @@ from suretune import rundir
 from suretune.battery.items import recorded_question
 from suretune.config import Resolved
 from suretune.preflight.check import Checked
-from suretune.retention import RetentionFacts, RowsFacts
+from suretune.retention import HeldAnswer, HeldAnswers, RetentionFacts, RowsFacts
 from suretune.run.questions import answers_of_rows
 from suretune.types import Text
 from suretune.verify.compare import KINDS, Comparison, compare, kind_of, label_keys, row_of
@@ -37,6 +37,7 @@ class Kept:
     judged: Sequence[Judged]
     facts: RetentionFacts
     compared: Comparison | None
+    rows: Sequence[HeldAnswer] = ()
 
     @property
     def all_facts(self) -> list[RetentionFacts | RowsFacts]:
@@ -54,6 +55,7 @@ def _rows_facts(found: Comparison) -> RowsFacts:
         gained=found.gained,
         kinds=tuple(KINDS[tally.kind] for tally in found.kinds if tally.kind),
         p=found.all.p,
+        same=found.same,
     )
 
 
@@ -163,23 +165,35 @@ def judge_kept(run: Path, result: Mapping[str, Any]) -> Kept | None:
     learned = Learned(told["names"], read_phrases(folder / PHRASES), told["old"], own)
     judged = judge_all(questions, said, learned, bounds, form.shown_by if form else None)
     facts = retention_facts(judged, said, bounds, told["voided"], form.said if form else None)
-    return Kept(
-        judged,
-        facts,
-        _rows(run, told, before.get("rows") or (), result["answers"].get("rows") or ()),
-    )
+    if not learned.tells:  # short answers without a name: nothing was looked for
+        facts = replace(facts, leaked=None)
+    then, now = before.get("rows") or (), result["answers"].get("rows") or ()
+    return Kept(judged, facts, *_rows(run, told, then, now))
 
 
 def _rows(
     run: Path, told: Mapping[str, Any], before: Sequence[str], after: Sequence[str]
-) -> Comparison | None:
-    """The held-out rows' answers beside the rows' own; None where none were asked."""
+) -> tuple[Comparison | None, list[HeldAnswer]]:
+    """The held-out rows' answers beside the rows' own; nothing where none were asked."""
     kinds = told["kinds"]
     if not kinds or not len(kinds) == len(before) == len(after):
-        return None
-    lines = rundir.read_jsonl(run / "proof" / ROWS)
-    pairs = [(row.prompt, row.reference) for row in map(held_row, lines)]
-    return compare(kinds, pairs, before, after, told.get("label_keys", ()))
+        return None, []
+    held = [held_row(line) for line in rundir.read_jsonl(run / "proof" / ROWS)]
+    pairs = [(row.prompt, row.reference) for row in held]
+    found = compare(kinds, pairs, before, after, told.get("label_keys", ()))
+    rows = zip(held, before, after, found.rows, strict=True)
+    return found, [
+        HeldAnswer(
+            row=row.row,
+            question=row.messages[-1].content,
+            reference=row.reference,
+            before=then,
+            after=now,
+            right_before=judged.before,
+            right_after=judged.after,
+        )
+        for row, then, now, judged in rows
+    ]
 
 
 # --- for the report -------------------------------------------------------------------------------
@@ -195,5 +209,8 @@ def general_figures(kept: Kept, measured: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rows_figures(kept: Kept) -> dict[str, Any] | None:
-    """The held-out rows' answers, counted; None where none were asked."""
-    return kept.compared.line() if kept.compared else None
+    """The held-out rows' answers, counted, and some of them; None where none were asked."""
+    if kept.compared is None:
+        return None
+    told = HeldAnswers(**kept.compared.line(), examples=kept.rows[:MOST_LINES])
+    return asdict(told)

@@ -3,9 +3,9 @@ they compare before and after training. Pure.
 
 A comparison that does not mean anything would be worse than none: free text has many right answers,
 and one that differs from the row's is not wrong. So a row is judged where its own answer shows how:
-JSON by its keys and the values that are labels, one of a few labels, SQL by the rows that it gives,
-a number or a few words to a question that has one answer. All other rows are unjudged, and counted
-as such.
+JSON by its keys and the values that can be known, one of a few labels, SQL by the rows that it
+gives, a number or a few words to a question that has one answer. All other rows are unjudged, and
+counted as such.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from suretune.verify.compare_json import (
     keys_in,
     labelled,
     same_keys,
+    same_known,
     same_values,
 )
 from suretune.verify.compare_sql import Case, case_of, looks_like_sql, same_rows
@@ -45,7 +46,7 @@ from suretune.verify.compare_text import (
 
 Kind = Literal["json", "label", "sql", "short"]
 KINDS: Mapping[Kind, Text] = {
-    "json": Text("JSON, the same keys and labels", "JSON，键和标签相同"),
+    "json": Text("JSON, the same keys and what can be known", "JSON，键和可以确定的值相同"),
     "label": Text("the same label", "标签相同"),
     "sql": Text("SQL, the same rows", "SQL，查询结果相同"),
     "short": Text("the same short answer", "短回答相同"),
@@ -65,13 +66,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class JudgedRow:
-    """One held-out row, before and after training; None throughout where it is unjudged."""
+    """One held-out row, before and after training; None throughout where it is unjudged. `same`:
+    the answer is the base's, but for blanks around it."""
 
     kind: Kind | None
     before: bool | None = None
     after: bool | None = None
     equal_before: bool | None = None
     equal_after: bool | None = None
+    same: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,11 @@ class Comparison:
         return self.all.lost
 
     @property
+    def same(self) -> int:
+        """Rows that the tuned model answers as the base does, to the letter."""
+        return sum(row.same for row in self.rows)
+
+    @property
     def said(self) -> Text:
         """In one sentence, or two."""
         n, then, now, rest = self.judged, self.right_before, self.right_after, self.unjudged
@@ -167,6 +175,7 @@ class Comparison:
             "asked": self.asked,
             "judged": self.judged,
             "unjudged": self.unjudged,
+            "same": self.same,
             **asdict(self),
         }
 
@@ -288,7 +297,7 @@ def judge(
     objects, those whose values are labels."""
     reference, answer = said(reference), said(answer)
     if kind == "json":
-        return _json(reference, answer, keys)
+        return _json(prompt, reference, answer, keys)
     if kind == "sql":
         case = _case(prompt, reference)
         return Verdict(same_rows(case, prompt, answer) if case else None)
@@ -301,7 +310,12 @@ def judge(
     return Verdict(says(prompt, reference, answer), False)
 
 
-def _json(reference: str, answer: str, keys: Collection[str]) -> Verdict:
+def _json(
+    prompt: str,
+    reference: str,
+    answer: str,
+    keys: Collection[str],
+) -> Verdict:
     try:
         wanted = json_in(reference)
     except NoJson:
@@ -310,7 +324,8 @@ def _json(reference: str, answer: str, keys: Collection[str]) -> Verdict:
         given = json_in(answer)
         equal = same_values(wanted, given)
         alike = bool(keys_in(wanted)) and same_keys(wanted, given)
-        return Verdict(equal or (alike and _same_labels(wanted, given, keys)), equal)
+        alike = alike and _same_labels(wanted, given, keys)
+        return Verdict(equal or (alike and same_known(wanted, given, prompt)), equal)
     except NoJson:
         return Verdict(False, False)
 
@@ -357,17 +372,19 @@ def _judged(
     answers: tuple[str, str],
     keys: Collection[str],
 ) -> JudgedRow:
+    same = answers[0].strip() == answers[1].strip()
     if kind is None:
-        return JudgedRow(None)
+        return JudgedRow(None, same=same)
     then, now = (judge(kind, *pair, answer, keys) for answer in answers)
     if then.right is None or now.right is None:
-        return JudgedRow(None)
+        return JudgedRow(None, same=same)
     return JudgedRow(
         kind,
         then.right,
         now.right,
         then.equal,
         now.equal,
+        same,
     )
 
 

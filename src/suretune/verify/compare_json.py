@@ -12,6 +12,7 @@ LONGEST = 20_000  # characters of a text that is compared
 FENCED = re.compile(r"\A\s*```[^\n`]*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 MOST_PARSED = 5_000  # answers of rows
 DEEPEST = 64  # levels of JSON that are compared
+CODE = 24, 3  # characters and words of a date, an amount or a code, at most
 
 
 class NoJson(ValueError):
@@ -94,6 +95,47 @@ def same_keys(wanted: Any, given: Any) -> bool:
             return False
         return all(any(same_keys(w, g) for w in wanted) for g in given)
     return not isinstance(given, dict | list)
+
+
+def same_known(wanted: Any, given: Any, prompt: str) -> bool:
+    """Whether all that can be known of an answer is the same, where the keys are (`same_keys`).
+
+    A number, yes or no, what stands in the prompt and what has a digit in it (a date, a code) has
+    one right value. Other text may be said in many ways, and so may a share between 0 and 1, which
+    is how sure somebody was.
+    """
+    if isinstance(wanted, dict):
+        return all(same_known(value, given[key], prompt) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        there = [any(same_known(w, g, prompt) for g in given) for w in wanted]
+        given_for = [any(same_known(w, g, prompt) for w in wanted) for g in given]
+        return all(there) and all(given_for)
+    return not _is_known(wanted, prompt) or _same_scalar(wanted, given)
+
+
+def _is_known(value: Any, prompt: str) -> bool:
+    if isinstance(value, str):
+        text = value.strip().casefold()
+        short = len(text) <= CODE[0] and len(text.split()) <= CODE[1]
+        code = short and any(map(str.isdigit, text))
+        return bool(text) and (code or text in prompt.casefold())
+    return not (isinstance(value, float) and 0 < value < 1)
+
+
+def _same_scalar(wanted: Any, given: Any) -> bool:
+    """Texts in any case; a number is the same in quotes."""
+    if isinstance(wanted, bool | None) or isinstance(given, bool | None):
+        return wanted is given
+    if isinstance(wanted, str) and isinstance(given, str):
+        return " ".join(wanted.split()).casefold() == " ".join(given.split()).casefold()
+    return bool(_number(wanted) == _number(given))
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 def same_values(wanted: Any, given: Any) -> bool:

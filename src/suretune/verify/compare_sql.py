@@ -38,8 +38,8 @@ MOST_ROWS = 5_000  # of a result
 MOST_GIVEN = 2_000  # rows that a prompt inserts into a table
 LARGEST = 10_000  # bytes of a value
 MOST_BYTES = 2_000_000  # of a result
-SEEDS = 12  # fillings that are tried
-ENOUGH = 4  # of these: fillings that tell something
+SEEDS = 16  # fillings that are tried
+ENOUGH = 8  # of these: fillings that tell something
 ORDERS = range(4)  # of a table's rows: as made, backwards, and two more
 START = re.compile(
     r"\b(?:SELECT\b|WITH\s+(?:RECURSIVE\s+)?[\w\"`\[\]]{1,64}\s*(?:\([^()]{0,200}\)\s*)?AS\s*\()",

@@ -32,6 +32,8 @@ LONGEST = 8_000  # characters of a CREATE TABLE
 LONGEST_INSERT = 20_000
 MOST_LITERALS = 48
 ROWS, FEW_ROWS = 32, 14  # of a table; where three or more are joined the products grow
+# Later fillings are small: there a row at the edge of a condition is often the largest or least.
+LARGE, SMALL = 4, 8
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron")
 TYPE = re.compile(r"INT|CHAR|TEXT|REAL|FLOA|DOUB|NUM|DEC|DATE|TIME|BLOB|BOOL|STRING", re.IGNORECASE)
 NUMERIC = re.compile(r"INT|REAL|FLOA|DOUB|NUM|DEC|MONEY|SERIAL|BOOL|BIT|YEAR", re.IGNORECASE)
@@ -337,6 +339,7 @@ def filled(schema: Schema, said: Spoken, seed: int, given: Rows) -> Rows:
     rng = Random(seed)
     domains = _domains(schema, said)
     count = ROWS if len(said.tables) < 3 else FEW_ROWS
+    count = count if seed < LARGE else SMALL
     made = {}
     for name, columns in schema.tables.items():
         if given.get(name) or name.casefold() not in said.tables:

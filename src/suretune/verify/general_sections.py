@@ -70,7 +70,7 @@ def general_sections(report: Report) -> tuple[Section, ...]:
         _cells(general),
         *_rows(report),
     )
-    return Section("general", title, blocks), *_examples(general)
+    return Section("general", title, blocks), *_held_answers(report), *_examples(general)
 
 
 def _known(report: Report, *names: str) -> bool:
@@ -246,6 +246,7 @@ def _rows(report: Report) -> tuple[Facts | Paragraph, ...]:
             words("held-out answers right, after", "留出数据答对，训练后"),
             share(rows["all"]["right_after"]),
         ),
+        *_all_equal(rows),
         (
             words("compared by", "比对方式"),
             line(words(", ", "、").join(_kind(tally) for tally in several(rows, "kinds"))),
@@ -253,6 +254,22 @@ def _rows(report: Report) -> tuple[Facts | Paragraph, ...]:
         (words("not judged", "未评判"), line(p.share_of(asked - judged, asked))),
     )
     return (Facts(facts),)
+
+
+def _all_equal(rows: Report) -> tuple[tuple[str, Line], ...]:
+    """Of JSON how many have every value as the row has it, which asks for more than being right."""
+    tallies = [
+        tally
+        for tally in several(rows, "kinds")
+        if tally.get("kind") == "json" and _known(tally, "equal_before", "equal_after", "judged")
+    ]
+    return tuple(
+        (
+            words("JSON with every value as in the row", "JSON 里每个值都与数据相同"),
+            line(f"{tally['equal_before']} → {tally['equal_after']} / {tally['judged']}"),
+        )
+        for tally in tallies
+    )
 
 
 def _kind(tally: Report) -> str:
@@ -286,6 +303,35 @@ def _answer(row: Report) -> Answer:
         after_mark=_mark(row.get("right_after")),
         required=line(Piece(about, "faint")),
     )
+
+
+def _held_answers(report: Report) -> tuple[Section, ...]:
+    """The held-out rows themselves, those that are wrong now first."""
+    rows = sorted(
+        several(report, "rows", "examples"),
+        key=lambda row: row.get("right_after") is not False,
+    )
+    if not rows:
+        return ()
+    title = words("Held-out rows", "留出的数据")
+    return (Section("rows", title, tuple(map(_held_answer, rows))),)
+
+
+def _held_answer(row: Report) -> Answer:
+    label = words("the row's own answer: ", "数据里的回答：")
+    return Answer(
+        question=str(row.get("question") or ""),
+        before=_text(row.get("before")),
+        after=_text(row.get("after")),
+        before_mark=_row_mark(row.get("right_before")),
+        after_mark=_row_mark(row.get("right_after")),
+        required=line(Piece(label, "faint"), Piece(p.printable(row.get("reference")))),
+    )
+
+
+def _row_mark(right: Any) -> Piece:
+    """Of a held-out row: what no rule can judge has a requirement all the same."""
+    return _mark(right) if right is not None else Piece(words("· not judged", "· 未评判"), "faint")
 
 
 def _text(said: Any) -> Line:

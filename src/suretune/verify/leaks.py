@@ -44,6 +44,12 @@ class Learned:
         self._names, self._old = _read(names), _read(old)
         self._said: Set[str] = frozenset()
 
+    @property
+    def tells(self) -> bool:
+        """Whether there is anything to look for: labels and numbers are too short to be told from
+        what anybody says."""
+        return bool(self._names or self.phrases)
+
     def leaked(
         self,
         prompt: str,

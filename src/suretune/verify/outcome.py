@@ -90,7 +90,8 @@ def _answer(probe: Report, moment: str) -> Line:
 
 def _mark(probe: Report, moment: str) -> Piece:
     passed = probe.get(f"passed_{moment}")
-    if probe.get(moment) is None or (passed is None and _required(probe)):
+    asks = several(probe, "must") or several(probe, "must_not")
+    if probe.get(moment) is None or (passed is None and asks):
         return Piece(p.not_measured(), "faint")
     return Piece(p.passed_mark(passed), "faint" if passed is None else "good" if passed else "bad")
 
@@ -108,6 +109,9 @@ def _required(probe: Report) -> Line:
         for index, word in enumerate(asked):
             lead = (" · " if parts else "") + label if index == 0 else " / "
             parts += [Piece(lead, "faint"), Piece(str(word), style)]
+    if probe.get("reference"):  # of a held-out row
+        label = words("the row's own answer: ", "数据里的回答：")
+        parts += [Piece(label, "faint"), Piece(p.printable(probe["reference"]), "")]
     return tuple(parts)
 
 
