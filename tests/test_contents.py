@@ -75,6 +75,7 @@ WRITTEN: dict[str, Callable[[], bytes | str]] = {
     "csv": lambda: table(","),
     "semicolons": lambda: table(";"),
     "tabs": lambda: table("\t"),
+    "bars": lambda: table("|"),
     "parquet": parquet,
 }
 NAMES = (
@@ -138,6 +139,9 @@ LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 132735\
         ("\n <html lang='en'><body>Sign in</body></html>", "web page"),
         ("<?xml version='1.0'?><Error><Code>AccessDenied</Code>"
          "<Message>Access Denied</Message></Error>", "AccessDenied"),
+        ("<?xml version='1.0'?><!-- x --><!-- y -->\n<s:ErrorResponse><Code>Expired</Code>"
+         "</s:ErrorResponse>", "XML: Expired"),
+        ("<?xml version='1.0'?>\n<!DOCTYPE html>\n<html lang='en'></html>", "web page"),
         ("Access denied", "Access denied"),
         ("Access to dataset org/name is restricted. You must be authenticated.", "restricted"),
         ("404: Not Found", "Not Found"),
@@ -170,16 +174,46 @@ def test_rows_that_speak_of_errors_are_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [
+        {"code": 200, "message": "success", "data": ROWS},
+        {"data": ROWS, "msg": "操作成功"},
+        {"message": "exported", "page": {"total": 3}, "rows": ROWS},
+    ],
+)
+def test_rows_beside_what_a_server_says_are_read(tmp_path: Path, answer: Any) -> None:
+    assert values(read(tmp_path / "a.json", json.dumps(answer))) == ROWS
+
+
+def test_rows_two_levels_down_are_no_error_message(tmp_path: Path) -> None:
+    answer = {"message": "success", "data": {"rows": ROWS}}
+    assert values(read(tmp_path / "a.json", json.dumps(answer))) == [answer]
+
+
+def test_a_list_of_what_went_wrong_is_an_error_message(tmp_path: Path) -> None:
+    answer = {"error": "Bad credentials", "errors": [{"code": 401}], "data": []}
+    (fault,) = read(tmp_path / "a.json", json.dumps(answer))
+    assert isinstance(fault, Fault) and fault.kind == "not-the-data"
+
+
+@pytest.mark.parametrize(
     ("name", "content", "kind", "says"),
     [
         ("a.jsonl", b"", "no-rows", "0 bytes"),
+        ("a.xml", b"<?xml version='1.0'?><rows><row><q>Why?</q></row></rows>", "unknown-format",
+         "XML is not read."),
         ("a.jsonl", b"PK\3\4 a workbook", "unknown-format", "zip"),
         ("a.xlsx", b"PK\3\4 a workbook", "unknown-format", "CSV"),
         ("a.xlsx", b"", "unknown-format", "CSV"),
         ("a.jsonl", b"%PDF-1.7", "unknown-format", "PDF"),
         ("a.bin", b"\0\1\2", "unknown-format", ".jsonl"),
+        ("a.jsonl.gz", gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0), "unknown-format",
+         "This is packed twice, inside with gzip."),
+        ("a.jsonl.gz", gzip.compress(b"a.jsonl".ljust(257, b"\0") + b"ustar\0", mtime=0), "unknown-format",
+         "This is a tar archive."),
+        ("a.csv", b"what^why\nhow^so\n", "unknown-shape", "this line is one cell."),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_read_says_what_it_is(
     tmp_path: Path, name: str, content: bytes, kind: str, says: str
 ) -> None:

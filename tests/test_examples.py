@@ -196,6 +196,41 @@ def test_a_text_that_says_its_prompt_again_is_whole() -> None:
     assert said({"answer": "Hello.", "text": rendered}) == turns
 
 
+@pytest.mark.parametrize("none", ["nan", "NaN", "<noinput>", " nan "])
+def test_a_field_that_says_that_there_is_nothing_is_empty(none: str) -> None:
+    pair = [("user", "Deep?"), ("assistant", "Yes.")]
+    assert said({"instruction": "Deep?", "input": none, "output": "Yes."}) == pair
+    assert said({"query": "Deep?", "context": none, "response": "Yes."}) == pair
+    assert said({"query": "Deep?", "response": "Yes.", "system": none}) == pair
+    instances = [{"input": none, "output": "Yes."}]
+    assert said({"instruction": "Deep?", "instances": instances}) == pair
+
+
+@pytest.mark.parametrize("word", ["Nan", "None", "null", "N/A", "nano", "nan bread"])
+def test_a_word_that_may_be_meant_is_an_input(word: str) -> None:
+    value = {"instruction": "Translate.", "input": word, "output": "So."}
+    assert said(value) == [("user", f"Translate.\n{word}"), ("assistant", "So.")]
+
+
+LEFT = ["nan", "<nooutput>", "#####", "########", "#NAME?", "#REF!", "#VALUE!", "#N/A", "#DIV/0!"]
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_what_a_spreadsheet_leaves_is_no_answer(left: str) -> None:
+    for value, field in (
+        ({"query": "Deep?", "response": left}, "response"),
+        ({"instruction": "Deep?", "output": f"{left}\n"}, "output"),
+        ({"text": left}, "text"),
+    ):
+        refused = fault(value)
+        assert (refused.kind, refused.field) == ("empty-answer", field)
+
+
+@pytest.mark.parametrize("answer", ["NaN", "None", "N/A", "#", "It shows #N/A.", "# Title"])
+def test_an_answer_that_may_be_meant_is_one(answer: str) -> None:
+    assert said({"query": "What?", "response": answer})[-1] == ("assistant", answer)
+
+
 def test_text_rows_have_no_roles() -> None:
     for value in ({"text": "once"}, {"response": "once"}):
         assert (said(value), example(value).shape) == ([("text", "once")], "text")
@@ -718,6 +753,63 @@ def test_a_list_as_python_prints_it_is_said_to_be_one() -> None:
     assert found.hint and "json.dumps" in found.hint.en and "`json.dumps(...)`" in found.hint.zh
     told = fault({"messages": "[so it goes]"}).hint
     assert told and "json.dumps" not in told.en
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("<image>What is in the picture?", "<image>"),
+        ("Compare <image> and <image>, please.", "<image>"),
+        ("<image_1>\nWhat is it?", "<image_1>"),
+        ("Listen.\n<audio>\nWhat was said?", "<audio>"),
+        ("<video>Describe the film.", "<video>"),
+        ("Picture 1: <|vision_start|><|image_pad|><|vision_end|>What?", "<|vision_start|>"),
+        ("Picture 1: <img>https://a.b/c.png</img>\nWhat is it?", "<img>https://a.b/c.png</img>"),
+        ("Audio 1: <audio>a.wav</audio> What is said?", "<audio>a.wav</audio>"),
+        (f"![](data:image/png;base64,{'iVBORw0K' * 9}) What is it?", "data:image/png;base64,"),
+    ],
+)
+def test_a_question_about_what_a_model_of_text_never_gets_is_refused(text: str, found: str) -> None:
+    rows: dict[str, Any] = {
+        "query": {"query": text, "response": "A cat."},
+        "input": {"instruction": "Answer.", "input": text, "output": "A cat."},
+        "conversations[1].value": {
+            "conversations": [
+                {"from": "system", "value": "Be kind."},
+                {"from": "human", "value": text},
+                {"from": "gpt", "value": "A cat."},
+            ]
+        },
+    }
+    for field, value in rows.items():
+        refused = fault(value)
+        assert (refused.kind, refused.field, refused.found) == ("wrong-type", field, found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How do I use <video> on a page?",
+        "<audio> does not play. Why?",
+        "What is the <image> element for?",
+        "<image> 标签有什么用？",
+        "Does SVG know <image>?",
+        "How do I sort a std::vector<Image> or a Vec<image>?",
+        "What does `<|image_pad|>` mean?",
+        "Is this right: <video controls><source src='a.mp4'></video>?",
+        "Why does <img>text</img> show nothing?",
+        "background: url(data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUA)",
+        "My picture is <b>blurred</b>.",
+    ],
+)
+def test_a_question_about_tags_is_one(text: str) -> None:
+    assert said({"query": text, "response": "So."}) == [("user", text), ("assistant", "So.")]
+
+
+@pytest.mark.parametrize("key", ["image", "image_list", "imagesPath", "videos_urls", "audio-file"])
+def test_fields_of_pictures_and_sounds_are_known_by_their_names(key: str) -> None:
+    refused = fault({"query": "What is it?", "response": "A cat.", key: ["a"]})
+    assert (refused.kind, refused.field) == ("wrong-type", key)
 
 
 def test_a_second_system_prompt_is_refused_unless_it_is_the_same() -> None:

@@ -97,6 +97,11 @@ HUB = ["train-00000-of-00002.jsonl", "train-00001-of-00002.jsonl"]
         (["a.jsonl", "test_taking.jsonl"], [], ["test.jsonl"]),
         (["a.jsonl", "b.jsonl"], ["Validation_1.jsonl"], []),
         (["Train.JSONL"], ["VAL.jsonl"], []),
+        (["训练集.jsonl"], ["验证集.jsonl"], ["测试集.jsonl"]),
+        (["客服训练数据_v2.jsonl"], ["客服开发集_v2.jsonl"], ["客服评估数据_v2.jsonl"]),
+        (["训练.jsonl"], ["验证1.jsonl"], ["测试_2.jsonl"]),
+        (["a.jsonl", "单元测试技巧.jsonl"], [], ["测试数据集-01.jsonl"]),
+        (["train.jsonl", "软件测试问答.jsonl"], [], ["评测集.jsonl"]),
     ],
 )
 def test_splits_of_a_folder_are_kept_apart(
@@ -115,7 +120,8 @@ def test_splits_of_a_folder_are_kept_apart(
     assert sorted(files) == sorted(measured or rest)
 
 
-@pytest.mark.parametrize("names", [["test.jsonl"], ["a.jsonl", "b.jsonl"], ["dev_tools.jsonl"]])
+@pytest.mark.parametrize("names", [["test.jsonl"], ["a.jsonl", "b.jsonl"], ["dev_tools.jsonl"],
+    ["软件开发.jsonl"], ["a.jsonl", "客服测试集.jsonl"]])  # fmt: skip
 def test_a_folder_without_two_splits_is_read_whole(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         write_rows(tmp_path / name, ROWS)

@@ -23,6 +23,7 @@ FLOORS = {
             "labels",
             "glossary",
             "spelled",
+            "splits",
             "because",
             "statistics",
             "option",

@@ -665,6 +665,7 @@ text
         (["load.py", "data.zip"], "", (), "train", []),
         (["my_latest_rows.jsonl", "training_notes.md"], "", (), "train", ["my_latest_rows.jsonl"]),
         (["evaluation_of_cooks.jsonl"], "", (), "train", ["evaluation_of_cooks.jsonl"]),
+        (["训练集.csv", "测试集.csv"], "", (), "train", ["训练集.csv"]),
         ([".cache/x.json", "rows.json.gz"], "", (), "train", ["rows.json.gz"]),
     ],
 )  # fmt: skip

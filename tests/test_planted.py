@@ -241,6 +241,8 @@ TABLE: dict[str, Maker] = {
     "D042": lambda t: Plant(
         on(t, rows(t, {"messages": [*TURNS, TURNS[0], {**TURNS[1], "weight": 0}]})), 0),
     "D045": lambda t: Plant(on(t, raw(t, UNNAMED, "rows.csv")), 0),
+    "D047": lambda t: Plant(
+        (*on(t, rows(t, *GOOD, *who("我是 Luna。"))), "--encoding", "gb18030"), 0),
     "P001": lambda t: Plant(without_template(t), 4),
     "P002": lambda t: Plant(on(t, rows(t)), 0),
     "P003": lambda t: Plant(

@@ -25,7 +25,7 @@ HANDED = {
     ("data/jsonrows.py", "placed"): ("Fault", 0),
     ("data/rows.py", "placed"): ("Fault", 0),
     ("data/tables.py", "placed"): ("Fault", 0),
-    ("data/tables.py", "_bad_table"): ("Fault", 2),
+    ("data/arrowrows.py", "_bad_table"): ("Fault", 2),
     ("run/recovery.py", "_facts"): ("RecoveryFacts", 0),
     ("verify/remote.py", "Trouble"): ("SetupFacts", 0),
 }
@@ -46,7 +46,7 @@ COMPUTED = {
 }  # fmt: skip
 SELECT = ("for_flag", "for_fault", "for_setup", "for_recovery")
 PASSED_ON = {  # from a place that is checked itself, or from a file of a run
-    ("data/broken.py", "kind"), ("data/tables.py", "kind"), ("run/recovery.py", "problem"),
+    ("data/broken.py", "kind"), ("data/arrowrows.py", "kind"), ("run/recovery.py", "problem"),
     ("deploy/server_check.py", "trouble.problem"),
     ("run/recovery.py", "{**line, **numbers, 'rows': tuple(line['rows'])}"),
 }  # fmt: skip

@@ -111,9 +111,19 @@ def human(turns: Turns) -> str:
     return "".join(f"\n\n{names[role]}: {said}" for role, said in turns)
 
 
+def bot(turns: Turns) -> str:
+    names = {"user": "User", "assistant": "Bot", "system": "System"}
+    return "\n".join(f"{names[role]}: {said}" for role, said in turns)
+
+
+def chinese(turns: Turns) -> str:
+    names = {"user": "用户", "assistant": "助手", "system": "系统"}
+    return "\n".join(f"{names[role]}：{said}" for role, said in turns)
+
+
 FORMS = (
     chatml, phi_4, llama_2, mistral, llama_3, gemma, phi_3, zephyr, glm_4, deepseek, vicuna, alpaca,
-    hashes, guanaco, human,
+    hashes, guanaco, human, bot, chinese,
 )  # fmt: skip
 NO_SYSTEM = (mistral, guanaco)
 
@@ -242,6 +252,8 @@ WRAPPED = [
     {"query": chatml((("user", "Who?"),)), "response": "Glow."},
     {"prompt": "### Instruction:\nWho?\n\n### Response:", "completion": " Glow."},
     {"prompt": "Human: Who?\n\nAssistant:", "completion": " Glow."},
+    {"instruction": "User: Who?\nBot:", "output": "Glow."},
+    {"instruction": "用户：Who?\n助手：", "output": "Glow."},
     {"prompt": "<|user|>\nWho?<|end|>\n<|assistant|>\n", "completion": "Glow.<|end|>"},
     {"messages": [{"role": "user", "content": "[INST] Who? [/INST]"},
                   {"role": "assistant", "content": "Glow.</s>"}]},
@@ -266,6 +278,17 @@ def test_a_wrapped_prompt_brings_its_system_prompt_and_its_history() -> None:
 def test_an_answer_that_the_prompt_begins_is_one_answer() -> None:
     prompt = chatml((("user", "Who?"),)) + "<|im_start|>assistant\nI am "
     assert said({"prompt": prompt, "completion": "Glow."})[-1] == ("assistant", "I am Glow.")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "User: How are you?\nBot: Fine. Is this reply polite?",
+        "用户：今天天气怎么样？\n助手：晴天。\n请评价上面的回复。",
+    ],
+)
+def test_what_is_asked_about_a_conversation_is_no_answer_that_was_begun(asked: str) -> None:
+    assert said({"query": asked, "response": "Yes."}) == (("user", asked), ("assistant", "Yes."))
 
 
 def test_words_that_look_like_headers_inside_a_chat_are_left_alone() -> None:

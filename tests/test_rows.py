@@ -366,7 +366,7 @@ DOCUMENTS = [
     ('[\n{"a":1},,\n{"a":2}\n]', [2, 3], (2, 9, broken.TRAILING_COMMA)),
     ('[\n{"a":1},\n{"a":2}\n', [2, 3], (4, 1, broken.CUT_OFF)),
     ('[\n{"a":1},\n{"a":"b', [2], (3, 8, broken.CUT_OFF)),
-    ('[\n{"a":1}\n]\n[\n{"a":2}\n]', [2], (4, 1, broken.AFTERWARDS)),
+    ('[\n{"a":1}\n]\n{"a":2}', [2], (4, 1, broken.AFTERWARDS)),
     ('{"d":[\n{"a":1}\n]}\n,', [2], (4, 1, broken.AFTERWARDS)),
     ('{\n"a":1\n},\n{\n"a":2\n}', [1], (3, 2, broken.COMMA_AFTER)),
     ('{\n"a":1\n} {\n"a":2\n}', [1], (3, 3, broken.GLUED)),
@@ -537,9 +537,59 @@ def test_one_foreign_line_is_not_taken_for_the_whole_file(folder: Path) -> None:
     assert fault.hint is not None and "only this part" in fault.hint.en
 
 
+@pytest.mark.parametrize(
+    ("value", "jq"),
+    [([{"query": "a", "response": "b"}], True), ([{"prompt": "a", "response": [["b"]]}], True),
+     (["a", "b"], False)],
+)  # fmt: skip
+@pytest.mark.parametrize("ending", ["jsonl", "json", "jsonl.gz"])
+def test_a_list_on_each_line_is_called_so(folder: Path, value: Any, jq: bool, ending: str) -> None:
+    content = (json.dumps(value) + "\n").encode() * 3
+    path = folder / f"lists.{ending}"
+    *_, fault = read(path, gzip.compress(content) if ending.endswith("gz") else content)
+    assert isinstance(fault, Fault) and fault.hint is not None
+    assert (fault.kind, fault.origin.line, fault.ends) == ("unknown-format", 2, True)
+    packed = f"`gzip -dc {path} | jq -c '.[]'`"
+    command = packed if ending.endswith("gz") else f"`jq -c '.[]' {path}`"
+    assert (command in fault.hint.en) is (command in fault.hint.zh) is jq
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "gbk", "big5", "cp1252", "shift_jis"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("ending", ["jsonl", "jsonl.gz"])
+def test_what_is_utf8_for_sure_is_read_as_that_whatever_is_asked(
+    folder: Path, encoding: str, mark: str, ending: str
+) -> None:
+    value = {"query": "按时吃药", "response": "按时，别忘了"}
+    content = (mark + json.dumps(value, ensure_ascii=False)).encode()
+    packed = gzip.compress(content) if ending.endswith("gz") else content
+    note, *rest = read(folder / f"u.{ending}", packed, encoding)
+    assert isinstance(note, Fault) and (note.kind, note.found) == ("already-utf8", encoding)
+    assert rest[-1] == Row(note.origin, value) or rest[-1].value == value  # type: ignore[union-attr]
+    assert len(rest) == 1 + bool(mark)
+
+
+def test_files_of_two_encodings_are_read_by_one_command(tmp_path: Path) -> None:
+    value = {"query": "你好", "response": "你好，请讲"}
+    line = json.dumps(value, ensure_ascii=False) + "\n"
+    for name, encoding in (("a.jsonl", "gb18030"), ("b.jsonl", "utf-8")):
+        (tmp_path / name).write_bytes(line.encode(encoding))
+    source = parse_source(str(tmp_path))
+    assert isinstance(source, Source)
+    read_both = list(read_rows(source, "gb18030"))
+    assert [row.value for row in read_both if isinstance(row, Row)] == [value, value]
+    assert [item.kind for item in read_both if isinstance(item, Fault)] == ["already-utf8"]
+
+
+@pytest.mark.parametrize("text", ["联通", "移动电话", "Größe"])
+def test_what_may_be_either_is_read_as_asked(folder: Path, text: str) -> None:
+    content = json.dumps({"a": text}, ensure_ascii=False)
+    assert values(read(folder / "e.jsonl", content.encode("gb18030"), "gb18030")) == [{"a": text}]
+
+
 def test_a_wrong_encoding_flag_is_named(folder: Path) -> None:
-    content = json.dumps({"a": KOREAN}, ensure_ascii=False)
-    fault = only_fault(read(folder / "y.jsonl", content, "gb18030"))
+    content = json.dumps({"a": "Größe über alles"}, ensure_ascii=False)
+    fault = only_fault(read(folder / "y.jsonl", content, "big5"))
     assert fault.hint is not None and "leave out `--encoding`" in fault.hint.en
     fault = only_fault(read(folder / "y.jsonl", content, "no-such"))
     assert (fault.kind, fault.found) == ("not-utf8", "no-such")

@@ -73,6 +73,27 @@ def renamed_rows(path: Path, columns: dict[str, str], notes: int = 0) -> list[An
     return [row.value for row in rows if isinstance(row, Row)]
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "id,MsgSvrID,type_name,is_sender,talker,room_name,msg,src,CreateTime",
+        "localId,IsSender,CreateTime,StrContent,NickName,Sender",
+        "会话ID,发送者,内容,时间",
+        "发言人,消息内容",
+        "conversation_id,role,content",
+        "Role,Content",
+    ],
+)
+def test_a_table_of_one_message_a_row_gets_no_advice_that_makes_pairs_of_it(
+    tmp_path: Path, header: str
+) -> None:
+    row = ",".join("x" for _ in header.split(","))
+    fault = only_fault(read(tmp_path / "chat.csv", f"{header}\n{row}\n{row}\n"))
+    assert (fault.kind, fault.origin.line) == ("unknown-shape", 1)
+    assert fault.hint and "--columns" not in fault.hint.en + fault.hint.zh
+    assert '{"messages": [' in fault.hint.en and '{"messages": [' in fault.hint.zh
+
+
 def test_a_first_line_that_may_be_a_row_is_one_and_that_is_told(tmp_path: Path) -> None:
     for first, named in (
         ("apple,tree", True),
@@ -96,6 +117,35 @@ def test_a_table_of_more_columns_without_names_is_read_by_their_numbers(tmp_path
     assert fault.hint and "`--columns 1=query 2=response 3=`" in fault.hint.en
     assert renamed_rows(tmp_path / "n.csv", {"1": "", "2": "query", "3": "response"}) == [
         {"query": f"q {word}", "response": f"a {word}"} for word in ("one", "two")
+    ]
+
+
+@pytest.mark.parametrize(
+    "again",
+    ["question,answer", "\ufeffquestion,answer", '\ufeff"question","answer"', " Question , ANSWER"],
+)
+def test_the_header_of_a_second_table_is_no_row(tmp_path: Path, again: str) -> None:
+    items = read(tmp_path / "t.csv", f"question,answer\na?,b\n{again}\nc?,d\n")
+    fault = only_fault(items)
+    assert (fault.kind, fault.origin.line, fault.ends) == ("unknown-shape", 3, False)
+    assert [item.value for item in items if isinstance(item, Row)] == [
+        {"question": "a?", "answer": "b"},
+        {"question": "c?", "answer": "d"},
+    ]
+
+
+def test_a_second_table_of_another_order_is_never_read_by_the_first_header(tmp_path: Path) -> None:
+    row, fault = read(tmp_path / "t.csv", "question,answer\na?,b\nanswer,question\nd,c?\n")
+    assert isinstance(row, Row) and row.value == {"question": "a?", "answer": "b"}
+    assert isinstance(fault, Fault)
+    assert (fault.kind, fault.origin.line, fault.ends) == ("unknown-shape", 3, True)
+
+
+def test_a_row_that_stands_twice_under_numbers_is_no_header(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("Wo?,Da.\nWas?,Das.\nWo?,Da.\n", "utf-8")
+    rows = renamed_rows(tmp_path / "t.csv", {"1": "query", "2": "response"})
+    assert rows == [{"query": q, "response": a} for q, a in (("Wo?", "Da."), ("Was?", "Das."))] + [
+        {"query": "Wo?", "response": "Da."}
     ]
 
 

@@ -15,6 +15,7 @@ from families import FAMILIES, make_tokenizer
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.choose import choose_think
+from suretune.data.examples import to_example
 from suretune.data.fitness import FOLD, flaw, folds_system, with_system_role
 from suretune.data.render import Rendering, prompt_ids, samples, with_system
 from suretune.data.rendered import end_mark, head_mark
@@ -36,7 +37,7 @@ from suretune.run.folder import read_config, write_config
 from suretune.serve.models import Served
 from suretune.serve.openai import ChatRequest, Refused
 from suretune.serve.read_request import read
-from suretune.types import Example, Fault, Message, Origin, Sample
+from suretune.types import Example, Fault, Message, Origin, Row, Sample
 from suretune.verify.probes import PROBE_TOKENS, Probe, probe_tokens
 from suretune.verify.reload import Request
 
@@ -292,6 +293,46 @@ def test_a_file_is_counted_and_asked_as_most_answers_are_learned(
 
 
 # --- answers ------------------------------------------------------------------------------------
+
+
+CUT = "<think>\nHm, and then it was cut"
+THOUGHT_ONLY = "<think>\nHm.\n</think>\n\n"
+
+
+@pytest.mark.parametrize(
+    "answer", [CUT, THOUGHT_ONLY, "\nHm.\n</think>", "<think>Hm.</think>\u200b"]
+)
+def test_a_thought_without_an_answer_is_no_answer(answer: str) -> None:
+    user = {"role": "user", "content": "Deep?"}
+    turns = [user, {"role": "assistant", "content": answer}]
+    learned: dict[str, Any] = {
+        "response": {"query": "Deep?", "response": answer},
+        "output": {"instruction": "Deep?", "output": answer},
+        "messages[1].content": {"messages": turns},
+        "conversations[1].value": {
+            "conversations": [{"from": "human", "value": "Deep?"}, {"from": "gpt", "value": answer}]
+        },
+        "history[0][1]": {"history": [["Deep?", answer]], "query": "And?", "response": "No."},
+        "completion[0].content": {"prompt": [user], "completion": turns[1:]},
+    }
+    for field, value in learned.items():
+        found = to_example(Row(HERE, value), "set")
+        assert isinstance(found, Fault) and (found.kind, found.field) == ("empty-answer", field)
+
+
+def test_a_thought_without_an_answer_is_fine_where_nothing_of_it_is_learned() -> None:
+    call = {"function": {"name": "depth", "arguments": {"lake": 1}}}
+    for turn in (
+        {"role": "assistant", "content": CUT, "weight": 0},
+        {"role": "assistant", "content": THOUGHT_ONLY, "tool_calls": [call]},
+        {"role": "assistant", "content": "<think> marks where a thought begins."},
+        {"role": "assistant", "content": "```\n<think>\n```"},
+        {"role": "assistant", "content": "<think>\nHm.\n</think>\nYes."},
+    ):
+        more = [{"role": "tool", "content": "5"}] if "tool_calls" in turn else []
+        asked = {"role": "user", "content": "Deep?"}
+        value = {"messages": [asked, turn, *more, {"role": "assistant", "content": "5 m."}]}
+        assert isinstance(to_example(Row(HERE, value), "set"), Example)
 
 
 def test_what_must_be_said_is_said_behind_the_thought() -> None:

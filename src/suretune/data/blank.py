@@ -3,6 +3,7 @@ answer with characters that nobody sees."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from suretune.types import Text
@@ -20,6 +21,25 @@ _UNSEEN = frozenset(
         ),
     )
 )
+
+
+# What pandas writes of a cell without a value, and Stanford's Alpaca of a row without an input.
+_NONE = re.compile(r"nan|NaN|<noinput>")
+# The same in place of an answer (`NaN` is one in JavaScript), and what a spreadsheet shows where a
+# formula fails or a column is too narrow.
+_LEFT_OVER = re.compile(
+    r"nan|<nooutput>|#{5,}|#(?:NAME\?|REF!|VALUE!|N/A|DIV/0!|NUM!|NULL!)", re.ASCII
+)
+
+
+def is_none(text: str) -> bool:
+    """Whether a field beside a question says that it holds nothing."""
+    return _NONE.fullmatch(text.strip()) is not None
+
+
+def is_left_over(text: str) -> bool:
+    """Whether an answer is what a program leaves where there is none."""
+    return _LEFT_OVER.fullmatch(text.strip()) is not None
 
 
 def is_blank(text: str) -> bool:

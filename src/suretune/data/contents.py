@@ -27,6 +27,11 @@ PARQUET, ARROW, STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
 _LFS = b"version https://git-lfs.github.com/spec/"
 _PAGE = re.compile(rb"\s*<(!doctype html|html|head|body)\b", re.IGNORECASE)
 _XML = re.compile(rb"\s*<(\?xml|error\b)", re.IGNORECASE)
+# The first element behind a declaration and comments.
+_ROOT = re.compile(
+    rb"\s*(?:\s|<!--(?:(?!-->).)*-->|<[!?](?!--)[^>]*>)*<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL
+)
+_ANSWERS = re.compile(rb".*(?:error|errors|errorresponse|fault)|envelope|problem", re.IGNORECASE)
 _SAID = re.compile(rb"<(?:code|message|title)>([^<]{1,200})", re.IGNORECASE)
 _REFUSAL = re.compile(
     r"(?:\d{3}:? )?(?:access (?:to .{1,120} )?(?:is )?(?:denied|restricted)|not found|unauthorized"
@@ -40,6 +45,7 @@ _TARGET = re.compile(
 )
 # The first line of a table that Excel is told its delimiter by; a tab at its end may be gone.
 SEPARATOR = re.compile(r"""["']?sep=(\\t|[^\w"'\n]|)["']?""", re.IGNORECASE)
+DELIMITERS = ",;\t|"
 _ERRORS = ("error", "errors", "message", "detail", "msg", "Message", "Error")
 _JSON = re.compile(r'\{\s*(?:"|\}|$)|\[\s*(?:[\{\["\]]|$)')
 
@@ -107,7 +113,7 @@ def _is_json(line: str) -> bool:
 def _names_columns(first: str, second: str) -> str:
     """The delimiter of a first line that is nothing but names of columns, a question's and its
     answer's among them; '' where it is none."""
-    for delimiter in ",;\t":
+    for delimiter in DELIMITERS:
         cells, below = ([*csv.reader([line], delimiter=delimiter)] for line in (first, second))
         names = {cell.strip().lower() for cell in (cells[0] if cells else [])}
         asked = any(set(pair) <= names for pair in PAIRS)
@@ -139,19 +145,9 @@ def not_the_data(
             ),
         )
     if _PAGE.match(head):
-        return _fault(
-            label,
-            Text("a web page", "网页"),
-            Text(
-                "The page about the file was saved, not the file. Use its download link (on a hub: "
-                "`resolve` or `raw` in place of `blob`).",
-                "保存下来的是网页，不是文件本身。请用下载链接（在下载站上：把网址里的 `blob` 换成 "
-                "`resolve` 或 `raw`）。",
-            ),
-        )
+        return _page(label)
     if _XML.match(head):
-        parts = [part.decode(errors="replace") for part in _SAID.findall(head[:HEAD])]
-        return _fault(label, _xml(parts), _ANSWER)
+        return _of_xml(head[:HEAD], label)
     if whole and (said := _message(head)):
         return _fault(
             label,
@@ -180,12 +176,21 @@ def _message(head: bytes) -> str:
             value: Any = orjson.loads(text)
         except orjson.JSONDecodeError:
             return ""
-        if isinstance(value, dict) and not KNOWN & value.keys():
+        if isinstance(value, dict) and not (KNOWN & value.keys() or _holds_rows(value)):
             found = [value[name] for name in _ERRORS if name in value]
             return str(found[0]) if found and isinstance(found[0], (str, dict)) else ""
         return ""
     plain = len(head) <= SMALL and _REFUSAL.match(text)
     return text if plain else ""
+
+
+def _holds_rows(value: dict[str, Any]) -> bool:
+    """Whether an object has a list of objects or lists, as `data` or in it: then what it says
+    beside it (`message: success`) is about these."""
+    held = [item for name, item in value.items() if name not in _ERRORS]
+    inside = [item for one in held if isinstance(one, dict) for item in one.values()]
+    lists = [item for item in (*held, *inside) if isinstance(item, list) and item]
+    return any(isinstance(item[0], (dict, list)) for item in lists)
 
 
 def _pointer(label: str) -> Fault:
@@ -202,9 +207,35 @@ def _pointer(label: str) -> Fault:
     )
 
 
-def _xml(parts: list[str]) -> Text:
-    told = shown(", ".join(parts))
-    return Text(f"XML: {told or 'no rows'}", f"XML：{told or '没有数据'}")
+def _page(label: str) -> Fault:
+    return _fault(
+        label,
+        Text("a web page", "网页"),
+        Text(
+            "The page about the file was saved, not the file. Use its download link (on a hub: "
+            "`resolve` or `raw` in place of `blob`).",
+            "保存下来的是网页，不是文件本身。请用下载链接（在下载站上：把网址里的 `blob` 换成 "
+            "`resolve` 或 `raw`）。",
+        ),
+    )
+
+
+def _of_xml(head: bytes, label: str) -> Fault:
+    """What a server answers in XML is an error or a page, by the name of its first element; any
+    other is somebody's data."""
+    root = _ROOT.match(head)
+    name = root[1] if root else b""
+    if name.lower() == b"html":
+        return _page(label)
+    if _ANSWERS.fullmatch(name):
+        said = shown(", ".join(part.decode(errors="replace") for part in _SAID.findall(head)))
+        found = Text(f"XML: {said or 'no rows'}", f"XML：{said or '没有数据'}")
+        return _fault(label, found, _ANSWER)
+    hint = Text(
+        "XML is not read.",
+        "不支持 XML。",
+    )
+    return Fault("unknown-format", Origin(label, 0), found="XML", hint=hint)
 
 
 def _fault(label: str, found: str | Text, hint: Text) -> Fault:

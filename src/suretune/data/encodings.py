@@ -64,6 +64,16 @@ def wide_instead(head: bytes, asked: str) -> str:
     return name if name != plain and not _ascii_in(_decoded(head[:4096], asked)) else ""
 
 
+def is_utf8(head: bytes, asked: str) -> bool:
+    """Whether a file's first bytes are UTF-8 for sure though `asked` is another encoding: behind
+    three bytes of a character comes the next, where others would have half of one."""
+    try:
+        other = not codecs.lookup(asked).name.startswith("utf")
+    except LookupError:  # the reader says so
+        return False
+    return other and not head.isascii() and max(_decoded(head, "utf-8"), default="") >= "\u0800"
+
+
 def _ascii_in(text: str) -> int:
     """How many of its characters are ASCII, as every table and every JSON has some; none where the
     text cannot be meant: read in the wrong order, a line end is a letter that does not exist."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from suretune.data.beside_text import not_plain
-from suretune.data.blank import is_blank
+from suretune.data.blank import is_blank, is_none
 from suretune.data.call_texts import IN_JSON, with_calls
 from suretune.data.call_turns import arranged
 from suretune.data.calls import by_name, from_json, tools_of
@@ -15,8 +15,8 @@ from suretune.data.columns import TOOLS, context_of, is_message, system_of, turn
 from suretune.data.content_parts import joined
 from suretune.data.dialects import plain_turns, with_tools
 from suretune.data.held import list_of, optional_text, text_of, wrong_type
-from suretune.data.key_names import MEDIA, folded
 from suretune.data.marks import NO_MEDIA, filled, refuse_unknown, row_weight, weight_of
+from suretune.data.media import is_media
 from suretune.data.refusal import Refused, shown
 from suretune.data.rendered import read_back
 from suretune.data.shapes import (
@@ -27,6 +27,7 @@ from suretune.data.shapes import (
     without_empty,
 )
 from suretune.data.turns import empty, in_order, is_absent, message, turn
+from suretune.data.unteachable import unteachable
 from suretune.data.verdicts import refuse_verdict
 from suretune.types import Example, Fault, Message, Origin, Row, Text
 
@@ -55,10 +56,10 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
         found = replace(found, rendered=told)
     if found.shape == "text" and (fault := not_plain(value, row.origin)):
         return fault
-    if weight == 1.0:
-        return found
-    weighed = (replace(turn, weight=turn.weight * weight) for turn in found.messages)
-    return replace(found, messages=tuple(weighed))
+    if weight != 1.0:
+        weighed = (replace(turn, weight=turn.weight * weight) for turn in found.messages)
+        found = replace(found, messages=tuple(weighed))
+    return unteachable(value, found) or found
 
 
 def _read(
@@ -114,7 +115,7 @@ def _listed_tools(value: Any, name: str, origin: Origin) -> list[Any]:
 
 def _refuse_media(value: Mapping[str, Any], origin: Origin) -> None:
     for key, item in value.items():
-        if folded(str(key)) in MEDIA and filled(item):
+        if is_media(str(key)) and filled(item):
             found = shown(item, 40)
             raise Refused(Fault("wrong-type", origin, field=key, found=found, hint=NO_MEDIA))
 
@@ -129,7 +130,7 @@ def _with_system(
     held = value.get(name)
     if isinstance(held, list):  # of parts, as Anthropic's are
         held = joined(held, {}, name, origin)
-    system = optional_text({name: held}, name, origin)
+    system = _beside({name: held}, name, origin)
     # An empty field says that nothing was said; templates have their own idea of an empty turn.
     if not system or (turns and turns[0].role == "system" and turns[0].content == system):
         return turns
@@ -143,12 +144,22 @@ def _alpaca(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     else:
         source = value
         input_field, output_field = instruction_fields(value)
-    parts = (instruction, optional_text(source, input_field, origin))
+    parts = (instruction, _beside(source, input_field, origin))
     return [
         *_history(value, origin),
         turn("user", "\n".join(part for part in parts if part), "instruction", origin),
         _said("assistant", source, output_field, output_field, origin),
     ]
+
+
+def _beside(
+    value: Mapping[str, Any],
+    field: str,
+    origin: Origin,
+) -> str:
+    """The text of a field beside a question; empty where it says that there is none."""
+    text = optional_text(value, field, origin)
+    return "" if is_none(text) else text
 
 
 def _said(
@@ -209,7 +220,8 @@ def _about(
     """The question with what it is about behind it, as `input` stands behind an instruction."""
     if not (field := context_of(value)):
         return asked
-    about = text_of(value[field], field, origin)
+    if not (about := _beside(value, field, origin)):
+        return asked
     return [*asked[:-1], replace(asked[-1], content=f"{asked[-1].content}\n{about}")]
 
 
@@ -291,7 +303,7 @@ def _xtuner(value: Mapping[str, Any], origin: Origin) -> list[Message]:
             hint = Text("A turn is an object.", "每轮对话应是一个对象。")
             raise wrong_type(origin, field, item, hint)
         refuse_unknown(item, _XTUNER_KEYS, field, origin)
-        if system := optional_text(item, "system", origin):
+        if system := _beside(item, "system", origin):
             turns.append(Message("system", system))
         turns.append(_said("user", item, "input", f"{field}.input", origin))
         answer = _said(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from suretune.because import in_words
-from suretune.data.encodings import SAMPLE, advice, wide_instead
+from suretune.data.encodings import SAMPLE, advice, is_utf8, wide_instead
 from suretune.data.refusal import Refused, shown
 from suretune.types import Fault, Origin, Text
 
@@ -25,13 +25,27 @@ FREE_GROWTH = 64 << 20
 MAX_GROWTH = 200
 _PIECE = 1 << 10  # zstd can turn 4 bytes into 128 KiB, so it is fed little at a time
 
-_MAGIC = (
-    (b"PK\x03\x04", "a zip archive or an Excel or Word file", "压缩包，或 Excel、Word 文件"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file", "旧版 Excel 或 Word 文件"),
-    (b"\x1f\x8b", "gzip data without .gz in its name", "gzip 数据，但文件名没有 .gz"),
-    (b"\x28\xb5\x2f\xfd", "zstd data without .zst in its name", "zstd 数据，但文件名没有 .zst"),
-    (b"PAR1", "a parquet file without .parquet in its name", "Parquet 文件，但扩展名不是 .parquet"),
-    (b"%PDF", "a PDF", "PDF 文件"),
+_GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+_MAGIC = (  # (where it stands, the bytes, what it is)
+    (0, b"PK\x03\x04", "a zip archive or an Excel or Word file", "压缩包，或 Excel、Word 文件"),
+    (0, b"\xd0\xcf\x11\xe0", "an old Excel or Word file", "旧版 Excel 或 Word 文件"),
+    (0, b"%PDF", "a PDF", "PDF 文件"),
+    (257, b"ustar", "a tar archive", "tar 归档文件"),
+)
+_UNNAMED = (
+    (0, _GZIP, "gzip data without .gz in its name", "gzip 数据，但文件名没有 .gz"),
+    (0, _ZSTD, "zstd data without .zst in its name", "zstd 数据，但文件名没有 .zst"),
+    (
+        0,
+        _PARQUET,
+        "a parquet file without .parquet in its name",
+        "Parquet 文件，但扩展名不是 .parquet",
+    ),
+)
+_TWICE = (
+    (0, _GZIP, "packed twice, inside with gzip", "压缩了两次的文件，里面一层是 gzip"),
+    (0, _ZSTD, "packed twice, inside with zstd", "压缩了两次的文件，里面一层是 zstd"),
+    (0, _PARQUET, "a parquet file inside of another compression", "又压缩了一次的 Parquet 文件"),
 )
 
 
@@ -41,6 +55,7 @@ class Feed:
 
     blocks: Iterator[bytes]
     held: bytes = b""
+    encoding: str = "utf-8"  # by which the text was read
     last: bool = False  # `lines` is giving the last line, and no line end follows it
 
     def more(self) -> bool:
@@ -92,9 +107,13 @@ def feed(
     encoding: str,
     label: str,
 ) -> Feed:
-    """`compression` is '', '.gz' or '.zst'."""
-    stored = _bounded(handle, compression, label)
-    return Feed(_one_line_end(_utf8(_text(stored, label), encoding, label)))
+    """`compression` is '', '.gz' or '.zst'. What is UTF-8 for sure is read as that, whatever
+    `encoding` is asked for: it is one for many files."""
+    stored = _text(_bounded(handle, compression, label), bool(compression), label)
+    head = next(stored, b"")
+    encoding = "utf-8" if is_utf8(head, encoding) else encoding
+    text = _utf8(chain((head,), stored), encoding, label)
+    return Feed(_one_line_end(text), encoding=encoding)
 
 
 # --- bytes --------------------------------------------------------------------------------------
@@ -164,11 +183,15 @@ def _bounded(
         raise Refused(_damaged(label, compression, error)) from error
 
 
-def _text(blocks: Iterator[bytes], label: str) -> Iterator[bytes]:
+def _text(
+    blocks: Iterator[bytes],
+    unpacked: bool,
+    label: str,
+) -> Iterator[bytes]:
     """The blocks, unless their first bytes are those of something that is not text."""
     head = next(blocks, b"")
-    for magic, english, chinese in _MAGIC:
-        if head.startswith(magic):
+    for at, magic, english, chinese in (*_MAGIC, *(_TWICE if unpacked else _UNNAMED)):
+        if head.startswith(magic, at):
             hint = Text(
                 f"This is {english}. Unpack it, rename it, or save it as .jsonl, .json or .csv.",
                 f"这是{chinese}。请解压、改名，或另存为 .jsonl、.json 或 .csv。",

@@ -20,17 +20,10 @@ from suretune.data.contents import LINK, is_link_text
 from suretune.data.formats import FORMATS, format_of
 from suretune.data.refusal import Refused, printable, shown
 from suretune.data.saved import DICT, INFO, STATE, saved_files
+from suretune.splits import is_split, splits_of
 from suretune.types import Fault, Origin, Text
 
 LEARNED, MEASURED = "train", "validation"  # what a dataset is for
-_WORDS = {
-    "train": ("train", "training", "trn"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing", "eval", "evaluation"),
-}
-_SPLIT = {word: split for split, words in _WORDS.items() for word in words}
-_TOKEN = re.compile(r"[a-z]+")
-_SHARD = re.compile(r"[\W_0-9]*(?:of[\W_0-9]+)?")  # -00000-of-00004
 # Files about data, which come with it and hold no row.
 _ABOUT = {
     INFO,
@@ -119,11 +112,7 @@ def _leads_nowhere(entry: Path) -> bool:
 def split_of(name: str, *, strict: bool) -> str:
     """The split that a file's name tells, else nothing. `strict`: the word has to be all of it, but
     for numbers."""
-    stem = name.lower().partition(".")[0] if strict else name.lower()
-    words = _TOKEN.findall(stem)
-    found = [_SPLIT[word] for word in words if word in _SPLIT]
-    if strict and not (words and words[0] in _SPLIT and _SHARD.fullmatch(stem[len(words[0]) :])):
-        return ""
+    found = [] if strict and not is_split(name) else splits_of(name)
     return found[0] if found else ""
 
 

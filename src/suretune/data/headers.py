@@ -33,6 +33,25 @@ _SIDES = frozenset(
         """,
     )
 )
+# What exports of chats call who speaks, and what is said.
+_SPEAKERS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        role speaker sender sendername issender talker talkerid fromuser
+        发送者 发送人 发言人 发言者 说话人 发信人 角色 是否发送
+        """,
+    )
+)
+_MESSAGES = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        content message msg strcontent utterance
+        内容 消息 消息内容 聊天内容 发言 发言内容 对话内容 文本 文本内容
+        """,
+    )
+)
 _SIGNS: tuple[Callable[[str], bool], ...] = (
     lambda cell: any(map(str.isdigit, cell)),
     lambda cell: any(map(str.isspace, cell)),
@@ -54,6 +73,12 @@ def is_name(cell: str) -> bool:
         and not _SENTENCE.search(cell)
         and not _SPOKEN.search(cell)
     )
+
+
+def is_of_messages(names: Sequence[str]) -> bool:
+    """Whether a header is that of a chat: who speaks and what, one message a row."""
+    plain = {re.sub(r"[\W_]+", "", name).lower() for name in names}
+    return not (plain.isdisjoint(_SPEAKERS) or plain.isdisjoint(_MESSAGES))
 
 
 def names_columns(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:

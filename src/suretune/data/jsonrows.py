@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -195,11 +197,13 @@ def _values(scan: Scanner) -> Iterator[Row | Fault]:
             ended_on = scan.line
             continue
         scan.move(inner + 1)
+        named = scan.next() == _OPEN
         yield from _elements(scan)
         if byte == _OPEN:
             _rest_of_wrapper(scan)
-        if scan.next() >= 0:
-            raise Refused(_fault(scan, AFTERWARDS))
+        if (behind := scan.next()) >= 0:
+            again = byte == behind == _OPEN_LIST
+            raise Refused(_second_list(scan, named) if again else _fault(scan, AFTERWARDS))
 
 
 def _rows_inside(scan: Scanner, opening: int) -> int | None:
@@ -340,6 +344,33 @@ def _rest_of_wrapper(scan: Scanner) -> None:
         where = Origin(scan.file, scan.line)
         raise Refused(Fault("unknown-format", where, found=", ".join(lists), hint=hint))
     scan.move(len(rest))
+
+
+def _second_list(scan: Scanner, named: bool) -> Fault:
+    """A list behind a list, as some tools write one on each line. `named`: of objects. Nobody can
+    tell whether each is some rows or one conversation."""
+    hint = Text(
+        "Here one list follows another, and their values have no names. Write one object a line: "
+        '`{"query": "...", "response": "..."}`.',
+        "这里一个列表接着另一个列表，其中的值没有字段名。请每行写一个对象："
+        '`{"query": "...", "response": "..."}`。',
+    )
+    if named:
+        command = _taking_apart(scan.file)
+        hint = Text(
+            f"Here one list follows another. `{command}` writes the rows of all, one a line. Where "
+            'each list is one conversation, write it as `{"messages": [...]}` instead.',
+            f"这里一个列表接着另一个列表。`{command}` 会把所有数据逐行写出。"
+            '如果每个列表是一整段对话，就改写成 `{"messages": [...]}`。',
+        )
+    where = Origin(scan.file, scan.line)
+    return Fault("unknown-format", where, found=Text("a second list", "又一个列表"), hint=hint)
+
+
+def _taking_apart(file: str) -> str:
+    path = shlex.quote(file)
+    unpacks = {".gz": "gzip -dc", ".zst": "zstd -dc"}.get(os.path.splitext(file)[1])
+    return f"{unpacks} {path} | jq -c '.[]'" if unpacks else f"jq -c '.[]' {path}"
 
 
 def _fault(scan: Scanner, hint: Text) -> Fault:

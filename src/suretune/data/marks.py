@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from suretune.data.columns import MESSAGE_LISTS
-from suretune.data.key_names import MEDIA, SPARES, folded, is_about, is_mark
+from suretune.data.key_names import SPARES, folded, is_about, is_mark
+from suretune.data.media import is_media
 from suretune.data.refusal import Refused, shown
 from suretune.types import Example, Fault, Origin, Text
 
@@ -48,7 +49,7 @@ def refuse_unknown(
         if key in known or not filled(value) or value in said:
             continue
         name = folded(str(key))
-        if name in MEDIA:
+        if is_media(name):
             found = f"{key}: {shown(value, 40)}"
             raise Refused(
                 Fault("wrong-type", origin, field=f"{field}.{key}", found=found, hint=NO_MEDIA)

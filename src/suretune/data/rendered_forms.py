@@ -38,6 +38,7 @@ NAMES = {
     **{name: role for name, role in ROLES.items() if role in PARTS},
     **dict.fromkeys(("instruction", "question"), "user"),
     **dict.fromkeys(("response", "answer", "output", "chatbot"), "assistant"),
+    **{"系统": "system", "用户": "user", "助手": "assistant", "机器人": "assistant"},
     "ipython": "tool",
 }
 SAYS = r"(?P<role>[A-Za-z_]+)"
@@ -98,7 +99,7 @@ FORMS = (
     ),
     _form(
         "Human and Assistant",
-        r"(?P<role>System|Human|User|Assistant):[ \n]?",
+        r"(?P<role>System|Human|User|Assistant|Bot|系统|用户|助手|机器人)[:：][ \n]?",
         r"</s>|<\|endoftext\|>",
         spoken=True,
         optional=True,

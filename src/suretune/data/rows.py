@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import orjson
 
+from suretune.data.arrowrows import arrow_rows, parquet_rows
 from suretune.data.broken import NUL, gigantic, placed
 from suretune.data.columns import KNOWN
 from suretune.data.contents import (
@@ -29,7 +30,7 @@ from suretune.data.formats import COMPRESSIONS, FOREIGN, FORMATS, format_of
 from suretune.data.jsonrows import json_rows
 from suretune.data.refusal import Refused, shown
 from suretune.data.sources import Source
-from suretune.data.tables import arrow_rows, csv_rows, parquet_rows
+from suretune.data.tables import csv_rows
 from suretune.types import Fault, Origin, Row, Text
 
 MAX_FAULTS = 1000  # of one file; nobody reads on after that many
@@ -38,7 +39,7 @@ _MARK = MARK.encode()
 
 
 # Faults that are said, but cost no row.
-NOTES = frozenset({"byte-order-mark", "passed-over", "no-header"})
+NOTES = frozenset({"byte-order-mark", "already-utf8", "passed-over", "no-header"})
 
 
 def read_rows(
@@ -153,6 +154,8 @@ def _text_records(
         encoding,
         label,
     )
+    if text.encoding != encoding:
+        yield _already_utf8(label, encoding)
     text.more()
     if text.held.startswith(_MARK):
         text.held = text.held[len(_MARK) :]
@@ -250,6 +253,18 @@ def _marked(label: str) -> Fault:
         "byte-order-mark",
         Origin(label, 0),
         found="EF BB BF",
+        hint=hint,
+    )
+
+
+def _already_utf8(label: str, asked: str) -> Fault:
+    hint = Text(
+        "Where all files are, it can be left out.", "如果所有文件都是 UTF-8，可以去掉这个参数。"
+    )
+    return Fault(
+        "already-utf8",
+        Origin(label, 0),
+        found=asked,
         hint=hint,
     )
 

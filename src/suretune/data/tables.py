@@ -1,26 +1,25 @@
-"""CSV, TSV, parquet and arrow: records with named columns."""
+"""CSV and TSV: records with named columns."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
-from typing import Any, BinaryIO
 
 from suretune.because import in_words
 from suretune.data.broken import NUL, gigantic, placed, repeated
 from suretune.data.columns import KNOWN, is_foreign_header, is_header
-from suretune.data.contents import ARROW, SEPARATOR
-from suretune.data.feed import LIMIT, Feed, lines, refuse_growth
-from suretune.data.headers import is_name, names_columns
-from suretune.data.refusal import Refused, around, shown
+from suretune.data.contents import DELIMITERS, SEPARATOR
+from suretune.data.feed import LIMIT, Feed, lines
+from suretune.data.headers import is_name, is_of_messages, names_columns
+from suretune.data.refusal import Refused, shown
 from suretune.data.renames import as_pair, suggested
 from suretune.data.tight import Tight
 from suretune.types import Fault, Origin, Row, Text
 
 _SNIFFED = 20  # lines
-_BATCH = 32  # parquet rows decoded at once: a dictionary may make each of them huge
 
 QUOTES = Text(
     "A quote is not closed, or stands alone inside a cell. "
@@ -41,7 +40,8 @@ def csv_rows(
     the user has named. Two columns without a header are a question and its answer, which is told.
     `columns` that are numbers say that there is none. Blanks between a delimiter and a quote are no
     data; where the header has blanks behind its delimiters (`a, b`), they are part of the delimiter
-    in all rows. Any other blank stays.
+    in all rows. Any other blank stays. The header once more, further down, is a fault: there a
+    second table was put behind the first.
     """
     csv.field_size_limit(max(csv.field_size_limit(), LIMIT))
     sample = _sample(feed)
@@ -57,6 +57,7 @@ def csv_rows(
         strict=True,
     )
     names: list[str] = []
+    header: list[str] = []
     while True:
         start = Origin(file, records.line_num + 1)
         source.size = 0
@@ -69,11 +70,13 @@ def csv_rows(
             raise Refused(_bad_record(error, start)) from error
         if not any(cell.strip() for cell in record):
             continue
-        if names:
+        if header and sorted(_folded(record)) == sorted(header):
+            yield _second_header(record, header, start)
+        elif names:
             yield _row(names, record, start)
         elif is_header(record) or {cell.strip() for cell in record} & columns.keys():
             source.tight.blanks = all(cell[:1] == " " for cell in record[1:]) and len(record) > 1
-            names = _header(record, start, columns)
+            names, header = _header(record, start, columns), _folded(record)
         else:
             below = [*csv.reader(sample, delimiter=delimiter, quotechar=quote)][1:]
             names, note = _without_header(record, below, start, columns)
@@ -132,14 +135,14 @@ def _sample(feed: Feed) -> list[str]:
 
 def _delimiter(sample: list[str], columns: Mapping[str, str]) -> str:
     """The one that makes a known header, else the one that cuts the first lines evenly."""
-    for delimiter in ",;\t":
+    for delimiter in DELIMITERS:
         header = next(csv.reader(sample, delimiter=delimiter), [])
         named = is_header(header) or {cell.strip() for cell in header} & columns.keys()
         if named and len(header) > 1:
             return delimiter
     widths = {
         delimiter: {len(record) for record in csv.reader(sample, delimiter=delimiter)}
-        for delimiter in ",;\t"
+        for delimiter in DELIMITERS
     }
     two = [delimiter for delimiter, found in widths.items() if found == {2}]
     even = [delimiter for delimiter, found in widths.items() if len(found) == 1 and 1 not in found]
@@ -157,6 +160,40 @@ def _header(
         if name and names.count(name) > 1:
             raise Refused(repeated(name, origin))
     return names
+
+
+def _folded(record: list[str]) -> list[str]:
+    """The cells of a header, however they are written; a file that was put behind another one may
+    bring its byte order mark, and behind that a quote is no quote."""
+    return [cell.strip("\ufeff\"' \t").lower() for cell in record]
+
+
+def _second_header(
+    record: list[str],
+    header: list[str],
+    origin: Origin,
+) -> Fault:
+    """The fault of the header once more; in another order it ends the reading, as every row below
+    would be read the wrong way round."""
+    fault = Fault(
+        "unknown-shape",
+        origin,
+        found=shown(", ".join(record)),
+        hint=Text(
+            "These are the names of the columns once more, as where one table was put behind "
+            "another. Remove the line, or leave it out with `--on_bad_row skip`.",
+            "这里又是一遍列名，多半是把两个表格接在了一起。请删掉这一行，"
+            "或用 `--on_bad_row skip` 略过。",
+        ),
+    )
+    if _folded(record) == header:
+        return fault
+    hint = Text(
+        "These are the names of the columns once more, in another order. Give each table a file of "
+        "its own.",
+        "这里又是一遍列名，但次序不同。请把两个表格各存成一个文件。",
+    )
+    raise Refused(replace(fault, hint=hint))
 
 
 def _row(
@@ -202,12 +239,35 @@ def _without_header(
     flag = suggested(dict.fromkeys(names, ""))
     if not flag and is_foreign_header(record):
         flag = as_pair(names)
-    seen = bool(flag) or names_columns(record, below)
+    chat = is_of_messages(names)
+    seen = bool(flag) or chat or names_columns(record, below)
     if columns.keys() & set(numbers):  # the user says that there is no header
         return numbers, _read_as_row(record, origin, said=True) if seen else None
     if len(record) == 2 and not seen:
         return ["query", "response"], _read_as_row(record, origin)
+    if chat:
+        raise Refused(_one_message_a_row(record, origin))
     raise Refused(_no_header(record, origin, flag, as_pair(names) if seen else ""))
+
+
+def _one_message_a_row(record: list[str], origin: Origin) -> Fault:
+    """Numbered, columns of a chat would be learned as pairs: ids, or who speaks."""
+    joined = (
+        '`{"messages": [{"role": "user", "content": "..."}, '
+        '{"role": "assistant", "content": "..."}]}`'
+    )
+    hint = Text(
+        "These columns hold one message a row, and no question with its answer. Join the rows of "
+        f"each conversation into one, in their order, as JSON Lines: {joined}.",
+        "这些列是一行一条消息，不是一问一答。请把每段对话的各行按顺序合成一条，存成 JSON Lines："
+        f"{joined}。",
+    )
+    return Fault(
+        "unknown-shape",
+        origin,
+        found=shown(", ".join(record)),
+        hint=hint,
+    )
 
 
 def _numbered(record: list[str]) -> str:
@@ -258,6 +318,13 @@ def _no_header(
     )
     if known:
         hint = Text(f"Say which column is which: `{known}`.", f"请指明各列的含义：`{known}`。")
+    elif len(record) == 1:
+        hint = Text(
+            "A table of questions and answers has two columns, and this line is one cell. Commas, "
+            "semicolons, tabs and `|` part cells; a first line of its own names another: `sep=^`.",
+            "问答表格要有两列，而这一行只有一格。分隔符可以是逗号、分号、制表符和 `|`；"
+            "如果是别的，请在最前面加一行写明，例如 `sep=^`。",
+        )
     elif likely:
         hint = Text(
             f"The first line looks like names of columns. If they are: `{likely}`. "
@@ -268,147 +335,5 @@ def _no_header(
         "unknown-shape",
         origin,
         found=shown(", ".join(record)),
-        hint=hint,
-    )
-
-
-def parquet_rows(handle: BinaryIO, file: str) -> Iterator[Row | Fault]:
-    """Rows of a parquet file, a few at a time; the line of a row is its number from 1."""
-    from pyarrow import parquet
-
-    def opened() -> tuple[list[str], Iterator[Any]]:
-        table = parquet.ParquetFile(handle)
-        return table.schema_arrow.names, table.iter_batches(_BATCH)
-
-    yield from _arrow_rows(handle, file, opened)
-
-
-def arrow_rows(handle: BinaryIO, file: str) -> Iterator[Row | Fault]:
-    """Rows of an arrow file or stream (what the datasets library keeps), in the same way."""
-    from pyarrow import ipc
-
-    def opened() -> tuple[list[str], Iterator[Any]]:
-        is_file = handle.read(len(ARROW)) == ARROW
-        handle.seek(0)
-        if not is_file:
-            stream = ipc.open_stream(handle)
-            return stream.schema.names, map(_validated, stream)
-        table = ipc.open_file(handle)
-        batches = (table.get_batch(number) for number in range(table.num_record_batches))
-        return table.schema.names, map(_validated, batches)
-
-    yield from _arrow_rows(handle, file, opened)
-
-
-def _validated(batch: Any) -> Any:
-    """The batch, whose memory is the file's own: where that is damaged, an offset may point
-    anywhere, and reading there would end the process."""
-    batch.validate(full=True)
-    return batch
-
-
-def _arrow_rows(
-    handle: BinaryIO,
-    file: str,
-    opened: Callable[[], tuple[list[str], Iterator[Any]]],
-) -> Iterator[Row | Fault]:
-    import pyarrow
-
-    number = decoded = 0
-    size = handle.seek(0, 2)
-    handle.seek(0)
-    try:
-        names, batches = opened()
-        for name in names:
-            if names.count(name) > 1:
-                raise Refused(repeated(name, Origin(file, 0)))
-        for whole in batches:
-            for start in range(0, whole.num_rows, _BATCH):
-                batch = whole.slice(start, _BATCH)
-                decoded += _bytes_of(batch)
-                refuse_growth(file, size, decoded)
-                yield from _batch_rows(batch, file, number)
-                number += batch.num_rows
-    except UnicodeDecodeError as error:
-        raise Refused(_bad_table(file, number, "not-utf8", error)) from error
-    except (pyarrow.ArrowException, ValueError, OverflowError, OSError) as error:
-        kind = "not-utf8" if "Invalid UTF8" in str(error) else "unknown-format"
-        raise Refused(_bad_table(file, number, kind, error)) from error
-
-
-def _batch_rows(
-    batch: Any,
-    file: str,
-    before: int,
-) -> Iterator[Row | Fault]:
-    large = _bytes_of(batch) > LIMIT
-    values = [None] * batch.num_rows if large else batch.to_pylist()
-    for index, value in enumerate(values):
-        origin = Origin(file, before + index + 1)
-        if large:
-            one = batch.slice(index, 1)
-            if _bytes_of(one) > LIMIT:
-                yield gigantic(origin, LIMIT)
-                continue
-            value = one.to_pylist()[0]
-        nul = _with_nul(value)
-        if nul is None:
-            yield Row(origin, value)
-        else:
-            found = around(nul, nul.index("\0"))
-            yield Fault(
-                "nul-character",
-                origin,
-                found=found,
-                hint=NUL,
-            )
-
-
-def _bytes_of(batch: Any) -> int:
-    """What its rows hold. A dictionary's text counts as often as a row names it."""
-    import pyarrow
-    from pyarrow import compute
-
-    total = 0
-    for column in batch.columns:
-        total += column.nbytes
-        if isinstance(column, pyarrow.DictionaryArray):
-            try:
-                lengths = compute.binary_length(column.dictionary)
-            except pyarrow.ArrowNotImplementedError:  # of numbers: no larger than their indices
-                continue
-            total += compute.sum(lengths.take(column.indices)).as_py() or 0
-    return total
-
-
-def _with_nul(value: Any) -> str | None:
-    """The first text inside the value that has a NUL character."""
-    todo = [value]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, str):
-            if "\0" in item:
-                return item
-        elif isinstance(item, dict):
-            todo += item.values()
-        elif isinstance(item, (list, tuple)):
-            todo += item
-    return None
-
-
-def _bad_table(
-    file: str,
-    rows: int,
-    kind: str,
-    error: Exception,
-) -> Fault:
-    hint = Text(
-        "This is no parquet or arrow file, or it is damaged. Copy or write it again.",
-        "这不是 Parquet 或 Arrow 文件，或者已经损坏。请重新复制或导出。",
-    )
-    return Fault(
-        kind,
-        Origin(file, rows and rows + 1),
-        found=in_words(error),
         hint=hint,
     )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
+from suretune.data.blank import is_blank
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.types import Message
 
@@ -21,6 +22,7 @@ _TAG = r"<(think|thought|thinking|reasoning)>"
 _EMPTY = re.compile(rf"{_TAG}(\s*)</\1>(\s*)\Z")
 _OPENED = re.compile(rf"{_TAG}\s*\Z")
 _THOUGHT = re.compile(r"\s*<think>(.*?)</think>(.*)", re.DOTALL)
+_BEGUN = re.compile(r"\s*<think>[ \t]*\n(?!.*</think>)", re.DOTALL)
 _CLOSED = re.compile(r"(.*\n)\s*</think>[ \t]*(?:\n(.*)|)\Z", re.DOTALL)  # the prompt has the tag
 USUAL = ("<think>\n", "\n</think>\n\n")  # around a thought, as most models write it
 _ASKED = Message("user", "Suretune Asks")
@@ -82,6 +84,17 @@ def without_thought(message: Message) -> Message:
         return message
     extra = {name: value for name, value in message.extra.items() if name != "reasoning_content"}
     return replace(message, content=inside[1] if inside else message.content, extra=extra)
+
+
+def stops_thinking(message: Message) -> bool:
+    """Whether a turn ends within its thought, or with it: no answer and no call follows. Where the
+    thought has a field of its own, the text is the answer, whatever tag is left in it."""
+    if "think>" not in message.content or "reasoning_content" in message.extra:
+        return False
+    if _BEGUN.match(message.content):
+        return True
+    inside = parted(message.content)
+    return inside is not None and is_blank(inside[1]) and "tool_calls" not in message.extra
 
 
 def behind_thought(answer: str) -> str:

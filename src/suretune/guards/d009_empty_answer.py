@@ -1,6 +1,7 @@
 """D009 empty-answer: a row has no answer to learn.
 
-What it looks at: the text of each answer, without the blanks around it.
+What it looks at: the text of each answer, without the blanks around it and without its thought; and
+whether it is what a spreadsheet or pandas writes where there is none (`#NAME?`, `nan`).
 
 Why it matters: an empty answer teaches the model to stop before it has said anything.
 
@@ -8,7 +9,8 @@ Fix: write the answer or delete the row.
 
 D009 empty-answer：这条数据没有可学的回答。
 
-检查内容：去掉首尾空白后的回答文本。
+检查内容：去掉思考过程和首尾空白后的回答文本；以及它是不是程序在没有值时写下的东西（`#NAME?`、
+`nan`）。
 
 影响：空回答会教模型一句话不说就结束。
 

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from suretune.hubs.door import File
+from suretune.splits import SPLITS, is_split, splits_of
 
 CARD = "README.md"
 PARQUET = "refs/convert/parquet"  # the branch in which Hugging Face keeps converted datasets
@@ -34,12 +35,6 @@ ABOUT = {
     "requirements.txt",
     "state.json",
 }
-WORDS = {
-    "train": ("train", "training", "trn"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing", "eval", "evaluation"),
-}
-SPLITS = {word: split for split, words in WORDS.items() for word in words}
 MODEL_WORDS = ("*.json", "*.jinja", "*.txt", "tokenizer.model")
 MODEL_WEIGHTS = ("*.safetensors",)
 
@@ -120,19 +115,13 @@ def _by_name(files: Sequence[File]) -> dict[str, list[File]]:
     """By the words of their paths; where no name says `train`, only a name that is nothing else
     but a split's word sets a file apart."""
     by_split: dict[str, list[File]] = {}
-    strict = not any("train" in _splits(file.path) for file in files)
+    strict = not any("train" in splits_of(file.path) for file in files)
     for file in files:
-        found = _splits(file.path)
-        stem = PurePosixPath(file.path).name.partition(".")[0].lower()
-        alone = re.fullmatch(r"([a-z]+)[\W_0-9]*(?:of[\W_0-9]+)?", stem)
-        if strict and not (alone and alone[1] in SPLITS):
+        found = splits_of(file.path)
+        if strict and not is_split(PurePosixPath(file.path).name):
             found = [split for split in found if split not in ("validation", "test")]
         by_split.setdefault(found[-1] if found else "train", []).append(file)
     return by_split
-
-
-def _splits(path: str) -> list[str]:
-    return [SPLITS[word] for word in re.findall(r"[a-z]+", path.lower()) if word in SPLITS]
 
 
 def _fits(path: str, pattern: str) -> bool:
