@@ -41,6 +41,7 @@ FLOORS = {
             "options_lora",
             "beside",
             "typed",
+            "installed",
             "values",
             "families",
             "tuning",
