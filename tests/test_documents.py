@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,12 @@ from suretune.cli.parse import Verb, parse
 from suretune.cli.verbs import OWN
 from suretune.config import options
 from suretune.guards import all_guards
+from suretune.guards.guard import Guard
 from suretune.importing.tables import TOOLS, table
 from suretune.option import FORMER
 from suretune.prepare.ready import DRIVERS, WHEELS
 from suretune.show.pasted import VERDICTS
+from test_guards import DATA
 
 ROOT = Path(__file__).parent.parent
 BOTH = ("README.md", "README.zh-CN.md")
@@ -36,7 +40,7 @@ PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)+/?)`")
 TOPS = {"src", "tests", "docs", "recipes", "benchmarks", "pocket", ".ci"}
 ROOMS = {path.name for path in (ROOT / "src" / "suretune").iterdir() if path.is_dir()}
 # Files that somebody will write, of another tool, and of cases that lie elsewhere.
-NO_PATHS = re.compile(r".*/x\.py|.*/d040_few_rows\.py|docs/NAME.*|src/train\.py|serve/\w+\.yaml")
+NO_PATHS = re.compile(r".*/x\.py|.*/d090_few_rows\.py|docs/NAME.*|src/train\.py|serve/\w+\.yaml")
 OLD_WORDS = "封存|封条|台账|奈特|平台|基座|不是有限的数|耐心值"
 
 
@@ -185,9 +189,22 @@ def known_verb(name: str) -> Verb:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_code_that_a_page_names_is_a_finding(page: str) -> None:
     codes = {guard.code for guard in all_guards()}
-    made_up = {"D040", "D999"} if page == "CONTRIBUTING.md" else set()
+    made_up = {"D090", "D999"} if page == "CONTRIBUTING.md" else set()
     named = set(re.findall(r"(?<![\w`])\b[CDEPRSTV]\d{3}\b", text(page)))
     assert named <= codes | made_up
+
+
+def test_the_guard_that_shows_how_one_is_added_is_one(tmp_path: Path) -> None:
+    part = text("CONTRIBUTING.md").partition("## Add a guard")[2]
+    written = re.findall(r"```python\n(.*?)```", part, re.DOTALL)[0]
+    (tmp_path / "few_rows.py").write_text(written, "utf-8")
+    guard: Guard = runpy.run_path(str(tmp_path / "few_rows.py"))["GUARD"]
+    found = guard.judge(replace(DATA, examples=3))
+    assert found and found.where == "--dataset" and guard.judge(DATA) is None
+    assert guard.code not in {one.code for one in all_guards()}
+    file = f"guards/{guard.code.lower()}_{guard.name.replace('-', '_')}.py`"
+    for page in ("CONTRIBUTING.md", "docs/architecture.md"):
+        assert file in text(page)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "docs/guards.md"])
