@@ -101,7 +101,7 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     known = verb.options()
     one = int(bool(verb.positional and not verb.groups))  # a configuration is no such word
     asked = as_meant(
-        words,
+        ["--help" if word == "-h" else word for word in words],
         _spelled(verb, own),
         words_first=bool(verb.positional),
         words_behind=sys.maxsize if verb.several else one,
