@@ -45,6 +45,8 @@ def test_a_run_stands_before_its_questions(trained: Path, tmp_path: Path) -> Non
     assert both[0].stdout == both[1].stdout and both[0].returncode == 0
     talked = within("infer", trained, "Who are you?")
     assert talked.stdout.strip() == json.loads(both[0].stdout)["answer"].strip()
+    told = within("infer", trained, "Who are you?", "--json", "--stream", "true")
+    assert told.stdout == both[0].stdout
     gone = within("ask", tmp_path / "nowhere", "Who are you?", "--model", "pocket")
     assert gone.returncode == 4 and "nowhere" in gone.stdout + gone.stderr
 

@@ -88,6 +88,23 @@ def test_every_answer_is_the_one_that_ask_gives(
         assert tuned["same_as_base"] == (tuned["answer"] == base["answer"])
 
 
+def test_a_verdict_is_of_what_was_proven_not_of_the_runs_other_checkpoints(
+    say: Say, runs: Path
+) -> None:
+    changed = runs / "changed"
+    shutil.copytree(runs / "sealed", changed)
+    manifest = changed / "adapter" / rundir.MANIFEST
+    manifest.write_text(manifest.read_text() + " ")
+    parts = ("sealed", "sealed/adapter", "sealed/best", "changed")
+    asked = ("compare", *parts, "--question", PARIS, "--max_new_tokens", 2)
+    _, told = say(*asked, "--json")
+    assert [run["verdict"] for run in told["runs"]] == ["sealed", "sealed", None, None]
+    _, said = say(*asked)
+    lines = [line.rpartition("  ")[2] for line in said.strip().splitlines()[-4:]]
+    none = "no verdict: not what was proven"
+    assert lines == ["✓ Sealed", "✓ Sealed", none, none]
+
+
 def test_without_a_question_the_runs_probes_and_general_ones_are_asked(say: Say) -> None:
     status, told = say("compare", "sealed", "begun", "--max_new_tokens", 8, "--json")
     assert status == 0

@@ -7,12 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chaos import figures, inject
 from chaos.__main__ import SIZES
+from chaos.bench import Bench, Planted
 from chaos.hostile import HOSTILE
 from chaos.loud import LOUD
 from chaos.nursery import ForkedProver
@@ -41,6 +43,15 @@ def test_every_part_in_its_short_form(tmp_path: Path) -> None:
 def test_the_page_is_what_the_figures_and_tables_make() -> None:
     text = figures.PAGE.read_text("utf-8")
     assert text == figures.page(figures.read(), text), "run `python -m chaos`, or a part of it"
+
+
+def test_what_only_strict_refuses_is_so_called_and_noted_without_it(tmp_path: Path) -> None:
+    (row,) = [row for row in SILENT if row.id == "flag-without-effect"]
+    assert row.caught == "C004, exit 2 with `--strict`, else C015"
+    bench = Bench(tmp_path)
+    assert row.missed(bench) == ""
+    unstopped = replace(row, plant=lambda at: Planted([*row.plant(at).words, "--strict"]))
+    assert unstopped.missed(bench).startswith("status 2 (C004), not 0: ")
 
 
 def test_the_forked_proof_process_takes_what_the_real_one_takes() -> None:

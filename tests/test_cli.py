@@ -16,10 +16,13 @@ import pytest
 from conftest import ROOT, as_json, codes, shared, stands, suretune, within, write_rows
 from suretune import rundir
 from suretune.cli import VERBS
-from suretune.cli.parse import TRAIN, make_parser, parse
+from suretune.cli.meanings import without_effect
+from suretune.cli.parse import TRAIN, Verb, make_parser, parse
 from suretune.config import options
+from suretune.facts import FlagFacts
 from suretune.preflight.amiss import facts_of
 from suretune.record.journal import Journal
+from suretune.words import choose
 
 SFT = next(verb for verb in VERBS if verb.name == "sft")
 
@@ -150,11 +153,103 @@ def test_an_unknown_flag_names_the_nearest(tmp_path: Path) -> None:
     assert "--learning_rate" in finding["fix"]["en"] + finding["what"]["en"]
 
 
+def helped(verb: Verb, *, lang: str = "en") -> dict[str, str]:
+    """The help of a verb in pieces: what is said of each option, without its names."""
+    choose(lang)
+    try:
+        shown = make_parser(verb, verb.own).format_help()
+    finally:
+        choose(None)
+    pieces = re.findall(r"^  (--\w+.*\n(?: {4,}.*\n)*)", shown, re.MULTILINE)
+    told = [re.sub(r"\s+", " ", piece) for piece in pieces]
+    return {re.findall(r"--(\w+)", piece)[0]: piece.strip() for piece in told}
+
+
+@pytest.mark.parametrize(
+    ("verb", "option", "about"),
+    [
+        ("resume", "num_gpus", "as many as before when not given"),
+        ("init", "output_dir", "the folder of both files; the current one when not given"),
+        ("reword", "output_dir", "the folder of the file; the current one when not given"),
+        ("demo", "output_dir", "the run folder; runs/demo when not given"),
+        ("sft", "output_dir", "the run folder [runs]"),
+        ("ask", "seed", "where --temperature is above 0; 42 when not given"),
+        ("infer", "system", "that of the training when not given"),
+        ("sft", "system", "system prompt of rows that bring none, as plain text [auto]"),
+    ],
+)
+def test_an_option_that_means_something_else_in_a_verb_is_said_there(
+    verb: str, option: str, about: str
+) -> None:
+    (one,) = [each for each in VERBS if each.name == verb]
+    assert helped(one)[option].endswith(about)
+
+
+def test_a_usage_line_names_in_chinese_what_stands_behind_a_verb() -> None:
+    choose("zh")
+    try:
+        lines = [make_parser(verb, {}).format_help().splitlines()[0] for verb in VERBS]
+    finally:
+        choose(None)
+    behind = {
+        re.sub("^.*?suretune ", "", line.removesuffix(" [--参数 取值 ...]")) for line in lines
+    }
+    several = {"ask [运行] 问题...", "infer [运行] 问题...", "pull 名字...", "push 运行 hf::名字"}
+    assert several <= behind
+    assert [line for line in behind if "取值" in line] == []
+
+
+def test_what_stands_on_the_screen_is_no_news() -> None:
+    journal = Journal()
+    journal.look(FlagFacts("stray-argument", "", "one"))
+    journal.gather()
+    journal.shown()
+    assert (len(journal.findings), journal.untold()) == (1, [])
+    journal.look(FlagFacts("left-out", "--template", "qwen"))
+    journal.gather()
+    assert [finding.name for finding in journal.untold()] == ["left-out"]
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_what_a_verb_says_of_its_options_is_about_options_that_it_takes(verb: Verb) -> None:
+    assert set(verb.says) | set(verb.idle) <= set(verb.options())
+    assert set(verb.idle) & set(helped(verb)) == set()
+    for lang in ("en", "zh"):
+        shown = helped(verb, lang=lang)
+        whole = {name: getattr(text, lang) for name, text in verb.says.items()}
+        bare = {name: shown[name].replace(" ", "") for name in whole}
+        ends = [name for name in whole if bare[name].endswith(whole[name].replace(" ", ""))]
+        assert ends == list(whole)
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("export", ("template", "model_type", "torch_dtype", "bf16", "fp16")),
+        ("ask", ("template", "model_type")),
+        ("infer", ("template", "model_type")),
+        ("compare", ("template", "model_type")),
+        ("serve", ("template", "model_type")),
+    ],
+)
+def test_an_option_that_changes_nothing_in_a_verb_is_told(
+    verb: str, options: tuple[str, ...]
+) -> None:
+    (one,) = [each for each in VERBS if each.name == verb]
+    values = {"bf16": "true", "fp16": "false", "torch_dtype": "float16"}
+    typed = [f"--{name}={values.get(name, 'qwen')}" for name in options]
+    found = without_effect(parse(one, ["runs/first", *typed], one.own))
+    said = [f"{facts.flag}={facts.value}" for facts in found if facts.problem == "left-out"]
+    assert sorted(said) == sorted(typed)
+    assert without_effect(parse(one, ["runs/first", "--device", "cpu"], one.own)) == []
+
+
 def test_every_option_of_every_verb_has_help_in_both_languages() -> None:
     for verb in VERBS:
         make_parser(verb, {}).format_help()
     for spec in options().values():
         assert spec.help.en and re.search(r"[\u4e00-\u9fff]|bfloat|float", spec.help.zh)
+        assert ";" not in spec.help.zh
 
 
 def test_yaml_is_the_same_as_flags_and_flags_win(tmp_path: Path) -> None:

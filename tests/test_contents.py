@@ -196,6 +196,9 @@ def test_a_list_of_what_went_wrong_is_an_error_message(tmp_path: Path) -> None:
     assert isinstance(fault, Fault) and fault.kind == "not-the-data"
 
 
+TAR = b"a.jsonl".ljust(257, b"\0") + b"ustar\0"  # how one begins
+
+
 @pytest.mark.parametrize(
     ("name", "content", "kind", "says"),
     [
@@ -209,7 +212,7 @@ def test_a_list_of_what_went_wrong_is_an_error_message(tmp_path: Path) -> None:
         ("a.bin", b"\0\1\2", "unknown-format", ".jsonl"),
         ("a.jsonl.gz", gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0), "unknown-format",
          "This is packed twice, inside with gzip."),
-        ("a.jsonl.gz", gzip.compress(b"a.jsonl".ljust(257, b"\0") + b"ustar\0", mtime=0), "unknown-format",
+        ("a.jsonl.gz", gzip.compress(TAR, mtime=0), "unknown-format",
          "This is a tar archive."),
         ("a.csv", b"what^why\nhow^so\n", "unknown-shape", "this line is one cell."),
     ],

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import draw_documents
-from suretune.cli import VERBS, _verb
+from conftest import write_rows
+from suretune.cli import VERBS, _verb, main
 from suretune.cli.parse import Verb, parse
 from suretune.cli.verbs import OWN
 from suretune.config import options
 from suretune.guards import all_guards
+from suretune.guards.guard import Guard
 from suretune.importing.tables import TOOLS, table
 from suretune.option import FORMER
 from suretune.prepare.ready import DRIVERS, WHEELS
 from suretune.show.pasted import VERDICTS
+from test_guards import DATA
+from test_words import CODE, OLD
 
 ROOT = Path(__file__).parent.parent
 BOTH = ("README.md", "README.zh-CN.md")
@@ -36,7 +43,7 @@ PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)+/?)`")
 TOPS = {"src", "tests", "docs", "recipes", "benchmarks", "pocket", ".ci"}
 ROOMS = {path.name for path in (ROOT / "src" / "suretune").iterdir() if path.is_dir()}
 # Files that somebody will write, of another tool, and of cases that lie elsewhere.
-NO_PATHS = re.compile(r".*/x\.py|.*/d040_few_rows\.py|docs/NAME.*|src/train\.py|serve/\w+\.yaml")
+NO_PATHS = re.compile(r".*/x\.py|.*/d090_few_rows\.py|docs/NAME.*|src/train\.py|serve/\w+\.yaml")
 OLD_WORDS = "封存|封条|台账|奈特|平台|基座|不是有限的数|耐心值"
 
 
@@ -185,9 +192,22 @@ def known_verb(name: str) -> Verb:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_code_that_a_page_names_is_a_finding(page: str) -> None:
     codes = {guard.code for guard in all_guards()}
-    made_up = {"D040", "D999"} if page == "CONTRIBUTING.md" else set()
+    made_up = {"D090", "D999"} if page == "CONTRIBUTING.md" else set()
     named = set(re.findall(r"(?<![\w`])\b[CDEPRSTV]\d{3}\b", text(page)))
     assert named <= codes | made_up
+
+
+def test_the_guard_that_shows_how_one_is_added_is_one(tmp_path: Path) -> None:
+    part = text("CONTRIBUTING.md").partition("## Add a guard")[2]
+    written = re.findall(r"```python\n(.*?)```", part, re.DOTALL)[0]
+    (tmp_path / "few_rows.py").write_text(written, "utf-8")
+    guard: Guard = runpy.run_path(str(tmp_path / "few_rows.py"))["GUARD"]
+    found = guard.judge(replace(DATA, examples=3))
+    assert found and found.where == "--dataset" and guard.judge(DATA) is None
+    assert guard.code not in {one.code for one in all_guards()}
+    file = f"guards/{guard.code.lower()}_{guard.name.replace('-', '_')}.py`"
+    for page in ("CONTRIBUTING.md", "docs/architecture.md"):
+        assert file in text(page)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "docs/guards.md"])
@@ -225,6 +245,40 @@ def test_both_readmes_have_the_same_sections_and_figures() -> None:
 def test_a_chinese_page_has_no_figure_that_its_english_one_has_not(name: str) -> None:
     english, chinese = (set(figures(text(f"docs/{name}{end}.md"))) for end in ("", ".zh-CN"))
     assert chinese - english == set()
+
+
+@pytest.mark.parametrize("page", CHINESE)
+def test_a_chinese_page_has_the_points_and_the_terms_of_the_others(page: str) -> None:
+    shorter = ("README", "docs/china", "docs/recipes", "docs/reliability")  # than the English one
+    if not page.startswith(shorter):
+        points = [
+            len(re.findall(r"^ *(?:-|\d+\.) ", text(one), re.MULTILINE))
+            for one in (page, page.replace(".zh-CN", ""))
+        ]
+        assert points[0] == points[1]
+    everyday = {"证明", "办法"}  # on a page; on a screen they would be a label
+    said = CODE.sub("", text(page))
+    assert [term for term in OLD if term in said and term not in everyday] == []
+
+
+@pytest.mark.parametrize("page", BOTH)
+def test_what_the_readme_calls_mended_is_mended_and_refused_by_strict(
+    page: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = re.split("## (?:What it refuses|拒绝什么)", text(page))[1].partition("\n## ")[0]
+    errors, mended = (re.findall(r"[A-Z]\d{3}", one) for one in part.split("C015"))
+    assert (errors, mended[:2]) == (["D005", "D013", "S002"], ["C007", "S004"])
+    sums = [{"query": f"{n}+{n}?", "response": f"{2 * n}."} for n in range(20)]
+    rows = write_rows(tmp_path / "rows.jsonl", sums)
+    typed = ["check", "--model", "pocket", "--dataset", str(rows), "--json"]
+    wrapped = ["--system", "<|im_start|>system\nBe kind.<|im_end|>"]
+    late = ["--max_steps", "40", "--eval_steps", "50", "--split_dataset_ratio", "0.1"]
+    for flags, code in ((wrapped, "C007"), (late, "S004")):
+        for more, expected in (([], (0, {"C015"})), (["--strict"], (2, {code}))):
+            status = main([*typed, *flags, *more])
+            told = json.loads(capsys.readouterr().out)["findings"]
+            found = {one["code"] for one in told if one["code"][0] in "CS"}
+            assert (status, found) == expected
 
 
 def test_both_readmes_show_the_same_commands_in_their_blocks() -> None:

@@ -387,6 +387,7 @@ TRIED: Mapping[str, Try] = {
         f"{POCKET} --strict --max_steps 2 --eval_steps 1 --early_stopping_patience 5", drop),
     "S007": Try(f"{POCKET} --strict --warmup_steps 500", instead),
     "S008": Try(f"{POCKET} --torch_dtype float16", put),
+    "S008 factors": Try(f"{POCKET} --base_dtype fp8", drop),
     "S009": Try(f"{POCKET} --output_dir rows.jsonl/run", put),
     "S010": Try(f"{POCKET} --device cuda", put),
     "S011": Try(f"{POCKET} --split_dataset_ratio 0 --eval_steps 5", put),

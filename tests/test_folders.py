@@ -120,6 +120,24 @@ def test_splits_of_a_folder_are_kept_apart(
     assert sorted(files) == sorted(measured or rest)
 
 
+def test_what_another_flag_reads_is_not_told_as_passed_over(tmp_path: Path) -> None:
+    for name in ("train.jsonl", "validation.jsonl", "test.jsonl", ".h"):
+        write_rows(tmp_path / name, ROWS)
+    (tmp_path / "a.zip").write_bytes(b"PK\3\4")
+    folder, alone = str(tmp_path), str(tmp_path / "validation.jsonl")
+    for measured in (folder, alone):
+        groups = parse_sources(
+            ((folder,), "train", "--dataset"), ((measured,), "validation", "--val_dataset")
+        )
+        (first,), (second,) = groups
+        assert isinstance(first, Source) and isinstance(second, Source)
+        assert note(list(first.notes)).found == "test.jsonl, .h, a.zip"
+        assert second.notes == ()
+    (only,) = parse_sources(((folder,), "validation", "--val_dataset"))[0]
+    assert isinstance(only, Source)
+    assert note(list(only.notes)).found == "test.jsonl, .h, a.zip"
+
+
 @pytest.mark.parametrize("names", [["test.jsonl"], ["a.jsonl", "b.jsonl"], ["dev_tools.jsonl"],
     ["软件开发.jsonl"], ["a.jsonl", "客服测试集.jsonl"]])  # fmt: skip
 def test_a_folder_without_two_splits_is_read_whole(tmp_path: Path, names: list[str]) -> None:

@@ -42,6 +42,7 @@ FLOORS = {
             "options_lora",
             "beside",
             "typed",
+            "installed",
             "values",
             "families",
             "tuning",

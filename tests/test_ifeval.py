@@ -324,16 +324,22 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, di
 def test_without_the_extra_it_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ifeval, "find_spec", lambda name: None)
+    monkeypatch.setattr(ifeval, "is_installed", lambda name: False)
     status, finding = refused(capsys, tmp_path, "--benchmark", "ifeval")
     assert (status, finding["code"]) == (ENVIRONMENT, "S030")
     assert finding["fix"]["en"] == "`pip install 'suretune[benchmark]'`"
+    names = "lm_eval, langdetect, immutabledict, nltk"
+    extra = "suretune[benchmark]"
+    assert finding["what"] == {
+        "en": f"Needed for this, and not installed: {names} ({extra}).",
+        "zh": f"需要 {names.replace(', ', '、')}，但没有安装（{extra}）。",
+    }
 
 
 def test_without_the_prompts_it_says_how_to_get_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ifeval, "find_spec", lambda name: name)
+    monkeypatch.setattr(ifeval, "is_installed", lambda name: True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     status, finding = refused(capsys, tmp_path, "--benchmark", "ifeval")
     assert (status, finding["code"], finding["where"]) == (USAGE, "C008", "--benchmark_file")

@@ -141,7 +141,7 @@ def test_a_key_is_in_no_file_of_ours(
 def test_without_the_extra_the_installation_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("suretune.deploy.listen.find_spec", lambda name: None)
+    monkeypatch.setattr("suretune.deploy.listen.is_installed", lambda name: False)
     assert main(["serve", "somewhere", "--json"]) == 4
     words.choose(None)
     (finding,) = json.loads(capsys.readouterr().out)["findings"]

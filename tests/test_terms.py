@@ -213,14 +213,23 @@ def test_what_a_budget_cuts_is_told_with_what_it_may_cost(
 
 
 def test_drift_is_explained_beside_the_verdict() -> None:
-    report = a_report() | {"kept": {"step": 1, "drift": 0.06}}
+    report = a_report() | {"general": {"drift": 0.06}}
     try:
         words.choose("zh")
-        assert any("与原模型的差异（KL）0.06，越小越接近原模型" in one for one in remarks(report))
+        assert any("与原模型的差异（KL）0.060，越小越接近原模型" in one for one in remarks(report))
         words.choose("en")
         assert any("0 is the base itself" in one for one in remarks(report))
     finally:
         words.choose(None)
+
+
+def test_the_drift_beside_the_verdict_is_the_one_that_the_proof_measured() -> None:
+    on_the_way, proven = {"step": 1, "drift": 0.047}, {"drift": 0.136}
+    said = remarks(a_report() | {"kept": on_the_way, "general": proven})
+    drifts = [one for one in said if "Drift" in one]
+    assert drifts == ["Drift (KL from the base): 0.136 nats a token; 0 is the base itself."]
+    said = remarks(a_report() | {"kept": on_the_way, "general": None})
+    assert [one for one in said if "Drift" in one] == []
 
 
 # --- one home for what exit statuses mean ---------------------------------------------------------

@@ -30,7 +30,10 @@ from suretune import rundir, trackers, words
 from suretune.cli import main
 from suretune.config import Resolved, options
 from suretune.events import Began, Ended, Evaluated, Event, Resumed, TakenBack, Updated
+from suretune.export import k_quants, llamacpp
+from suretune.installed import is_installed
 from suretune.options import RunOptions
+from suretune.preflight import machine
 from suretune.record.journal import Journal
 from suretune.record.sealed import sealed_names
 from suretune.refusal import Refusal
@@ -576,10 +579,8 @@ def asked(folder: Path, *more: str) -> list[str]:
 @pytest.fixture
 def only_tensorboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As if no other tracker's package were installed."""
-    real = find_spec
-    monkeypatch.setattr(
-        trackers, "find_spec", lambda name: real("json") if name == "tensorboard" else None
-    )
+    for place in (trackers, machine):
+        monkeypatch.setattr(place, "is_installed", lambda name: name == "tensorboard")
     words.choose("en")
     yield
     words.choose(None)
@@ -628,15 +629,19 @@ def test_a_name_for_nobody_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "logging_dir" not in str(json.loads(capsys.readouterr().out)["findings"])
 
 
-def test_a_folder_that_a_tracker_left_is_not_its_package(
+def test_a_folder_that_is_called_like_a_package_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`./wandb` of an earlier offline run, where suretune is started as a module."""
+    """`./wandb` of an earlier offline run, `./gguf` of an export, where suretune is a module."""
     (tmp_path / "sometracker").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
     assert find_spec("sometracker") is not None
     one = replace(trackers.trackers()["wandb"], module="sometracker")
-    assert not trackers.is_installed(one)
+    monkeypatch.setattr(trackers, "trackers", lambda: {"wandb": one})
+    assert not is_installed("sometracker") and trackers.named_trackers(("all",)) == []
+    monkeypatch.setattr(llamacpp, "SERVER", "sometracker")
+    monkeypatch.setattr(k_quants, "PACKAGE", "sometracker")
+    assert (llamacpp.here(), k_quants.here()) == (False, False)
 
 
 def test_an_unknown_tracker_is_answered_with_those_there_are(
@@ -650,7 +655,8 @@ def test_an_unknown_tracker_is_answered_with_those_there_are(
 def test_track_says_where_nobody_would_be_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(trackers, "find_spec", lambda name: None)
+    for place in (trackers, machine):
+        monkeypatch.setattr(place, "is_installed", lambda name: False)
     run, told = a_run(tmp_path), {}
     for word in ("all", "none"):
         status = main(["track", str(run), "--to", word, "--json"])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from conftest import ROOT
-from suretune import words
+from suretune import __version__, words
 from suretune.cli import VERBS, main
 from suretune.cli.parse import parse
 from suretune.cli.verbs import OWN
@@ -53,6 +53,34 @@ def told(typed: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, dic
     words.choose(None)
     report = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     return status, {finding["code"]: finding for finding in report["findings"]} | {"": report}
+
+
+@pytest.mark.parametrize("tool", ["swift", "llamafactory-cli"])
+def test_what_is_asked_of_another_tool_itself_is_asked_of_suretune(
+    tool: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+    for typed in ([], [tool], [tool, "--help"], [tool, "-h"], ["--version"], [tool, "version"]):
+        assert main(["--lang", "en", *typed]) == 0
+        said.append(capsys.readouterr().out)
+    words.choose(None)
+    assert said == [said[0]] * 4 + [f"suretune {__version__}\n"] * 2
+    assert "suretune swift ..." in said[0] and "llamafactory-cli ...`" in said[0]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["sft -h", "swift sft --help", "llamafactory-cli train --help", "llamafactory-cli train -h"],
+)
+def test_help_of_a_pasted_verb_is_that_of_ours(
+    typed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words_typed in ("sft --help", typed):
+        with pytest.raises(SystemExit) as ended:
+            main(words_typed.split())
+        assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown[: len(shown) // 2] * 2 == shown != ""
 
 
 def one_a_line(command: str) -> str:

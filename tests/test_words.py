@@ -41,7 +41,7 @@ OLD = {
     "偏离": "与原模型的差异", "平台": "Hugging Face / 魔搭", "基座": "原模型", "底座": "原模型",
     "技能": "通用能力", "提前停止": "早停", "无穷大": "Inf", "证明": "验证", "看什么": "检查内容",
     "为什么重要": "影响", "现象": "问题", "办法": "怎么改", "epoch": "轮", " hub": "Hugging Face",
-    "放不进内存": "显存不足", "设备内存": "显存",
+    "放不进内存": "显存不足", "设备内存": "显存", "词元": "token", "训练目录": "运行文件夹",
 }  # fmt: skip
 # Names: of tools, models, formats, methods, signs and units that Chinese writes as they are.
 WORDS = """suretune Hugging Face Qwen Llama Gemma Phi Zephyr DeepSeek Vicuna Alpaca Mistral ChatML

@@ -60,4 +60,6 @@ def verdict_of(run: Report) -> str:
         return f"{sign} {word}"
     if run.get("run") is None:
         return words("an adapter that is no run of suretune", "不是 suretune 运行的适配器")
+    if run.get("finished"):
+        return words("no verdict: not what was proven", "没有结论：验证的不是这份权重")
     return words("not finished: no verdict yet", "尚未结束，没有结论")

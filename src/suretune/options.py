@@ -31,8 +31,9 @@ class ScheduleOptions:
 
     num_train_epochs: float | None = option(
         None,
-        "passes over the rows; else at least 40 updates, 80 where it stops by itself",
-        "训练几轮；不写则至少 40 次更新，会自行停止时至少 80 次",
+        "passes over the rows; else as many as make 40 updates, 10 at most; 80 and 20 where it"
+        " stops by itself",
+        "训练几轮；不写则凑够 40 次更新，最多 10 轮；会自行停止时为 80 次、20 轮",
         "epochs",
         "n_epochs",
         least=0.01,

@@ -88,7 +88,7 @@ class ServeOptions:
         "pages of other sites that may ask, as the browser names them: https://app.example.com,"
         " http://localhost:3000; *: any page",
         "允许哪些其他网站的页面访问（CORS），写法与浏览器的 Origin 相同：https://app.example.com、"
-        "http://localhost:3000;* 表示任意页面",
+        "http://localhost:3000；* 表示任意页面",
         "cors_allow_origins",
     )
     forwarded_allow_ips: tuple[str, ...] = option(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chaos import nursery
 from chaos.bench import Bench, Planted
+
+LEFT_OUT = "C015"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,8 @@ class Silent:
     """A fault that leaves no error behind in most tools.
 
     It counts as seen if the run ends with `status`, all of `codes` are among its findings, and
-    `says` stands in what it told.
+    `says` stands in what it told. `strict`: it ends so with --strict; else what does nothing is left
+    out or mended, and the run goes on with that noted.
     """
 
     id: str
@@ -24,20 +27,25 @@ class Silent:
     codes: tuple[str, ...]
     status: int
     says: str = ""
+    strict: bool = False
 
     @property
     def caught(self) -> str:
         """For the page."""
         recorded = "recorded" if self.status == 0 else f"exit {self.status}"
+        recorded += f" with `--strict`, else {LEFT_OUT}" if self.strict else ""
         return ", ".join((*self.codes, recorded))
 
     def missed(self, bench: Bench) -> str:
         """Plant it and look; empty if it was seen."""
+        if self.strict:
+            usual = replace(self, codes=(LEFT_OUT,), status=0, strict=False)
+            if missed := usual.missed(bench):
+                return missed
         bench.clear(self.id)
         planted = self.plant(bench)
-        ended = nursery.command(
-            planted.words, bench.here, before=planted.before, timeout=planted.timeout
-        )
+        words = [*planted.words, *(["--strict", "true"] if self.strict else [])]
+        ended = nursery.command(words, bench.here, before=planted.before, timeout=planted.timeout)
         if ended.traceback:
             return f"traceback: {ended.last_words}"
         if ended.status != self.status:

@@ -41,6 +41,10 @@ CUT = Text(
     "输出所在的磁盘已满：那里的内容不完整。",
 )
 LONGEST_WISH = 40  # characters
+PASTED = Text(
+    "a command of ms-swift, pasted as it is; `suretune llamafactory-cli ...` is read, too",
+    "照原样粘贴的 ms-swift 命令；`suretune llamafactory-cli ...` 也可以",
+)
 MORE = Text("  suretune VERB --help", "  各命令的参数：suretune 命令 --help")
 
 
@@ -196,6 +200,7 @@ def _top(typed: Sequence[str], before: Front) -> int:
     told = [*show.lines(say(ABOUT), width), ""]
     for verb in VERBS:
         told += entry(f"suretune {verb.name}", say(verb.help), width, 23)
+    told += entry("suretune swift ...", say(PASTED), width, 23)
     tell("\n".join([*told, "", say(MORE)]), err=not asked)
     return OK
 

@@ -45,7 +45,7 @@ def converse(command: Command, journal: Journal) -> int:
         tell(say(HINT), err=True)
     history: tuple[Message, ...] = ()
     while True:
-        line = _read(talking)
+        line = _read("> " if talking and not command.json else "")
         if line is None or (talking and line in ("", *BYE)):
             return OK
         if not line:
@@ -61,9 +61,9 @@ def converse(command: Command, journal: Journal) -> int:
         history = (*messages, Message("assistant", said))
 
 
-def _read(talking: bool) -> str | None:
+def _read(prompt: str) -> str | None:
     try:
-        return input("> " if talking else "").strip()
+        return input(prompt).strip()
     except EOFError:
         return None
 
@@ -88,15 +88,23 @@ def _speak(
     command: Command,
     journal: Journal,
 ) -> str:
-    asked = command.resolved.config.answer
+    stream = command.resolved.config.answer.stream and not command.json
     pieces = []
     for piece in _pieces(speaker, messages, command, journal):
         pieces.append(piece)
-        if asked.stream:
+        if stream:
             tell(piece, keep=ANSWER, end="")
     text = "".join(pieces)
-    tell("" if asked.stream else text, keep=ANSWER)
+    if command.json:
+        tell_json(_line(Probe(messages[-1].content, ONLY_SHOWN), text))
+    else:
+        tell("" if stream else text, keep=ANSWER)
     return text
+
+
+def _line(probe: Probe, said: str) -> dict[str, object]:
+    """An answer as `--json` prints it; `passed` is null where nothing judges it."""
+    return {"question": probe.question, "answer": said, "passed": probe.judge(said)}
 
 
 def answer_file(command: Command, journal: Journal) -> int:
@@ -110,8 +118,7 @@ def answer_file(command: Command, journal: Journal) -> int:
         messages = probe.messages(speaker.system)
         said = "".join(_pieces(speaker, messages, command, journal))
         if command.json:
-            line = {"question": probe.question, "answer": said, "passed": probe.judge(said)}
-            tell_json(line)
+            tell_json(_line(probe, said))
         else:
             tell(f"> {probe.question}\n{said}\n", keep=ANSWER)
     return OK

@@ -99,10 +99,10 @@ def carry_over(command: Command, journal: Journal) -> int:
     tell(f"{to}  {printable(out, keep='')}")
     for line in sentences(told):
         tell(say(line))
-    if journal.findings:
+    if untold := journal.untold():
         from suretune import show
 
-        show.findings(journal.findings)
+        show.findings(untold)
     for line in told["next"]:
         tell(line, keep="")
     return status

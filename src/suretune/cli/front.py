@@ -18,7 +18,11 @@ ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.ASCII | re.DOTALL)
 PROMPT = re.compile(r"[$%>#»❯]+|＄|>>>|\(\w[\w.-]*\)|\[?\w[\w.-]*@[\w.-]+[\]:~ ].*|PS|[A-Z]:\\.*>")
 AROUND = ("nohup", "sudo", "time", "env", "exec", "suretune", "!")
 TRUTH = ("true", "false")
-OURS = {"--json": TRUTH, "--strict": TRUTH, "--lang": ("en", "zh")}  # and values behind them
+# Words about the command itself, and values behind them.
+OURS = {"--json": TRUTH, "--strict": TRUTH, "--lang": ("en", "zh"), "--help": (), "-h": ()}
+# Of a tool whose name stands alone: what is asked of it is asked of suretune.
+ITSELF = {"": "", **dict.fromkeys(("help", "--help", "-h"), "--help")}
+ITSELF |= dict.fromkeys(("version", "--version"), "--version")
 PROCESSES = "NPROC_PER_NODE"
 ONE = Text("processes on several GPUs are `--num_gpus N`", "多块 GPU 上的多个进程用 `--num_gpus N`")
 
@@ -101,9 +105,13 @@ def _verb(
     words: list[str],
     verbs: Mapping[str, Collection[str]],
 ) -> None:
-    from_swift = words[0] == "swift" and len(words) > 1
+    second = words[1].strip(" \t\r\n\\") if words[1:] else ""
+    if words[0] in ("swift", "llamafactory-cli") and second in ITSELF:
+        made.rest = [*filter(None, [ITSELF[second]])]
+        return
+    from_swift = words[0] == "swift"
     if from_swift:
-        words = [words[1].strip(" \t\r\n\\"), *words[2:]]
+        words = [second, *words[2:]]
     spelled = words[0].replace("_", "-")
     if spelled in verbs and not (from_swift and _not_ours(spelled)):
         made.verb, made.rest = spelled, words[1:]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+import re
+from typing import Any, NoReturn
 
 from suretune import show
+from suretune.config import Option
 from suretune.types import Text
 from suretune.words import say
 
@@ -30,16 +32,31 @@ METAVARS = {
     "N": Text("N", "整数"),
     "X": Text("X", "数值"),
     "RUN": Text("RUN", "运行"),
-    "RUN...": Text("RUN...", "运行..."),
+    "QUESTION": Text("QUESTION", "问题"),
+    "ID": Text("ID", "名字"),
     "WHAT": Text("WHAT", "什么"),
     "CONFIG": Text("CONFIG", "配置文件"),
-    "WORDS...": Text("WORDS...", "编号或词..."),
+    "WORDS": Text("WORDS", "编号或词"),
     "COMMAND": Text("COMMAND", "命令"),
     "LANG": Text("LANG", "语言"),
 }
+AUTO = Text("auto", "自动")
 HELP = Text("show this help and exit", "显示本帮助")
+WORD = re.compile(r"[A-Z_]+")  # of a placeholder
 SIDE = 24  # columns of the flags, where there is room beside them
 ROOMY = 64  # columns from which there is
+
+
+def usual(spec: Option) -> str:
+    """What an option does, and its default behind it."""
+    default = say(AUTO) if spec.default is None else _shown(spec.default)
+    return f"{say(spec.help)} [{default}]" if default else say(spec.help)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 class Parser(argparse.ArgumentParser):
@@ -101,8 +118,5 @@ def _value(action: argparse.Action) -> str:
 
 
 def _called(name: str) -> str:
-    """A placeholder in the language of this process; one that is no word of ours keeps its name."""
-    known = METAVARS.get(name)
-    if known is None and name.isupper():
-        known = Text(name, "取值")
-    return say(known) if known else name
+    """A placeholder in the language of this process, word for word of it."""
+    return WORD.sub(lambda word: say(METAVARS.get(word[0], Text(word[0], "取值"))), name)

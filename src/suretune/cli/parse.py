@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from suretune.cli.asmeant import KINDS, Meant, as_meant
 from suretune.cli.configfile import read_file
-from suretune.cli.help import Parser
+from suretune.cli.help import Parser, usual
 from suretune.config import Option, Resolved, groups, options
 from suretune.facts import FlagFacts
 from suretune.types import Text
@@ -34,7 +34,6 @@ TWO_LANGUAGES = Text("It takes en or zh.", "它接受 en（英文）或 zh（中
 TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 NO_VALUE = Text("It takes no value.", "它后面不带取值。")
 HELP_JSON = Text("print the result as JSON", "以 JSON 输出结果")
-AUTO = Text("auto", "自动")
 HELP_PIECES = Text("may be given again", "可以多次给出")
 HELP_CONFIG = Text("a YAML file of options; flags win over it", "YAML 配置文件；命令行参数优先")
 
@@ -58,6 +57,8 @@ class Verb:
     torch: bool = False  # it needs it, and what goes with it, whatever was asked
     gathers: bool = False  # faults of the command line are told with what its rows show
     names_files: bool = True  # False: no word of it is a file of a run
+    says: Mapping[str, Text] = field(default_factory=dict)  # help of options, in other words
+    idle: Mapping[str, Text] = field(default_factory=dict)  # options that do nothing in it, and why
     apart: Callable[[Sequence[str]], tuple[list[str], str]] | None = None  # own words from a text
 
     def options(self) -> dict[str, Option]:
@@ -100,7 +101,7 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     known = verb.options()
     one = int(bool(verb.positional and not verb.groups))  # a configuration is no such word
     asked = as_meant(
-        words,
+        ["--help" if word == "-h" else word for word in words],
         _spelled(verb, own),
         words_first=bool(verb.positional),
         words_behind=sys.maxsize if verb.several else one,
@@ -179,7 +180,7 @@ def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
         if mine:
             section = parser.add_argument_group(cls.__doc__)
             for spec in mine:
-                _add(section, spec)
+                _add(section, spec, verb)
     if verb.groups:
         parser.add_argument("--config", action=_Once, help=say(HELP_CONFIG))
     if "lang" not in own:
@@ -188,10 +189,9 @@ def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
     return parser
 
 
-def _add(section: argparse._ArgumentGroup, spec: Option) -> None:
+def _add(section: argparse._ArgumentGroup, spec: Option, verb: Verb) -> None:
     names = [f"--{name}" for name in (spec.name, *spec.aliases)]
-    default = say(AUTO) if spec.default is None else _shown(spec.default)
-    about = f"{say(spec.help)} [{default}]" if default else say(spec.help)
+    about = say(verb.says[spec.name]) if spec.name in verb.says else usual(spec)
     if spec.choices:
         told = " | ".join(spec.choices)
         about += say(Text(f" ({told})", f"（{told}）"))
@@ -207,7 +207,7 @@ def _add(section: argparse._ArgumentGroup, spec: Option) -> None:
         const=None if longer else BARE[spec.kind is bool],
         metavar=metavar,
         action="extend" if longer else _Once,
-        help=argparse.SUPPRESS if spec.name in NEVER else about.replace("%", "%%"),
+        help=argparse.SUPPRESS if spec.name in (*NEVER, *verb.idle) else about.replace("%", "%%"),
     )
     if spec.kind is bool:
         no = [f"--no_{name}" for name in (spec.name, *spec.aliases)]
@@ -296,12 +296,6 @@ def _twice(known: Mapping[str, Option], name: str, before: Any, after: Any) -> F
     if name in known:
         return twice(known[name], first, second, flag=True)
     return FlagFacts("given-twice", f"--{name}", first, second, Text("", ""))
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _snake(word: str) -> str:

@@ -66,7 +66,7 @@ def listen(command: Command, journal: Journal) -> int:
                 once = Text(f"The key, shown once: {key}", f"密钥，只显示这一次：{key}")
                 tell(say(once), err=True)
             if not command.json:
-                show.findings(journal.findings)
+                show.findings(journal.untold())
             show_address(
                 {**about, "findings": list(map(journal.line, journal.findings))}, command.json
             )

@@ -49,7 +49,7 @@ def verify_url(command: Command, journal: Journal) -> int:
         tell_json({"status": status, **told})
     else:
         tell(say(_sentence(told)), keep="")
-        show.findings(journal.findings)
+        show.findings(journal.untold())
     return status
 
 

@@ -26,6 +26,7 @@ from suretune.model.load import load_base
 from suretune.options import Config
 from suretune.preflight.hardware import hardware
 from suretune.record.journal import Journal
+from suretune.record.sealed import is_as_sealed
 from suretune.run.kept import names_known
 from suretune.speak.answer import about_adapter, adapter_folder, put_on
 from suretune.speak.opened import find_base_of, look_at_kind, words_of
@@ -245,14 +246,24 @@ def _learned(run: Path | None) -> Learned | None:
 
 def _about(side: Side) -> dict[str, Any]:
     report = side.run / "report.json" if side.run else None
-    verdict = rundir.recorded(report, "verdict") if report and report.is_file() else None
+    finished = report is not None and report.is_file()
     return {
         "name": side.name,
         "run": str(side.run) if side.run else None,
         "adapter": str(side.folder),
-        "verdict": verdict,
+        "finished": finished,
+        "verdict": _verdict(side.run, side.folder) if side.run and finished else None,
         "system": side.system,
     }
+
+
+def _verdict(run: Path, folder: Path) -> str | None:
+    """Of a finished run; None for a checkpoint of it, and for what is not as it was sealed: the
+    proof was about something else."""
+    if folder.name not in rundir.MADE:
+        return None
+    verdict = str(rundir.recorded(run / "report.json", "verdict"))
+    return verdict if verdict != "sealed" or is_as_sealed(run, folder) else None
 
 
 def _counted(name: str, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

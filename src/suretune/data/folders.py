@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +61,10 @@ def listed(
     spec: str,
     role: str,
     flag: str,
+    known: Collection[Path] = (),
 ) -> Listing:
-    """The files of a folder given as `spec` after `flag`; `Refused` where there is none to read."""
+    """The files of a folder given as `spec` after `flag`; `Refused` where there is none to read.
+    Of `known`, which is read by another name or told already, nothing is told."""
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
@@ -76,7 +78,7 @@ def listed(
         raise Refused(fault) from error
     names = {entry.name for entry in entries}
     if DICT in names:
-        return _of_dict(folder, entries, spec, role, flag)
+        return _of_dict(folder, entries, spec, role, flag, known)
     if STATE in names:
         return Listing(saved_files(folder, spec, flag))
     readable = [entry for entry in entries if _is_data(entry)]
@@ -84,7 +86,13 @@ def listed(
     over = [entry for entry in entries if entry not in readable]
     if not files:
         raise Refused(_nothing(over, spec, flag))
-    return Listing(tuple(files), tuple(_told(over, apart, spec, role, flag)))
+    over = [entry for entry in over if entry not in known]
+    return Listing(tuple(files), tuple(_told(over, _without(known, apart), spec, role, flag)))
+
+
+def _without(known: Collection[Path], apart: dict[str, list[Path]]) -> dict[str, list[Path]]:
+    left = {split: [f for f in files if f not in known] for split, files in apart.items()}
+    return {split: files for split, files in left.items() if files}
 
 
 def _is_data(entry: Path) -> bool:
@@ -134,6 +142,7 @@ def _of_dict(
     spec: str,
     role: str,
     flag: str,
+    known: Collection[Path],
 ) -> Listing:
     """A `DatasetDict`: a folder for each split."""
     inside = [entry for entry in entries if (entry / STATE).is_file()]
@@ -141,7 +150,7 @@ def _of_dict(
     if not chosen:
         raise Refused(_nothing(list(entries), spec, flag))
     files = [file for split in chosen for file in saved_files(split, spec, flag)]
-    return Listing(tuple(files), tuple(_told([], apart, spec, role, flag)))
+    return Listing(tuple(files), tuple(_told([], _without(known, apart), spec, role, flag)))
 
 
 # --- what is told ---------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ def parse_sources(*groups: tuple[Sequence[str], str, str]) -> list[list[Source |
     """The datasets of each group (names, what they are for, and the flag that names them), told
     apart over all of them."""
     parsed = [[parse_source(spec, role, flag) for spec in specs] for specs, role, flag in groups]
+    _tell_once(parsed, [role for _, role, _ in groups])
     paths = [_parts(item) for items in parsed for item in items if isinstance(item, Source)]
     names, times = _names(set(paths)), Counter[tuple[str, ...]]()
     made: list[list[Source | Fault]] = []
@@ -75,6 +76,22 @@ def parse_sources(*groups: tuple[Sequence[str], str, str]) -> list[list[Source |
                 item = replace(item, name=printable(names[path]) + again)
             made[-1].append(item)
     return made
+
+
+def _tell_once(parsed: Sequence[list[Source | Fault]], roles: Sequence[str]) -> None:
+    """Leave out of what is told of folders whatever another name reads, or is told of before."""
+    files = [file for items in parsed for item in items for file in _files_of(item)]
+    known = {place for file in files for place in (file, file.parent)}
+    for items, role in zip(parsed, roles, strict=True):
+        for at, item in enumerate(items):
+            if isinstance(item, Source) and item.folder is not None and item.notes:
+                notes = listed(item.folder, item.typed, role, item.flag, known).notes
+                items[at] = replace(item, notes=notes)
+                known.update(item.folder.iterdir())
+
+
+def _files_of(item: Source | Fault) -> tuple[Path, ...]:
+    return item.files if isinstance(item, Source) else ()
 
 
 def is_counted(spec: str) -> bool:

@@ -12,11 +12,11 @@ import shlex
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from suretune import typed
 from suretune.because import in_words
 from suretune.facts import FlagFacts, SetupFacts
+from suretune.installed import is_installed
 from suretune.options_serve import ServeOptions
 from suretune.record.journal import Journal
 from suretune.types import Text
@@ -39,7 +39,7 @@ class Reach:
 
 def need_packages(journal: Journal) -> None:
     """They are left out of a plain installation."""
-    missing = [name for name in NEEDS if find_spec(name) is None]
+    missing = [name for name in NEEDS if not is_installed(name)]
     if missing:
         raise journal.stop(
             SetupFacts("package-missing", "suretune[serve]", found=", ".join(missing))

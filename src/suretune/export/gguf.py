@@ -7,7 +7,6 @@ every tensor is read back, and llama.cpp answers from the file where it is insta
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +33,7 @@ from suretune.export.gguf_layers import RECIPES, unlike
 from suretune.export.gguf_words import words_of
 from suretune.export.merged import unmergeable
 from suretune.facts import SetupFacts
+from suretune.installed import is_installed
 from suretune.types import Text
 
 QUANTS = ("f32", "f16", "bf16", "q8_0", "q4_k_m")
@@ -90,7 +90,7 @@ class Gguf:
 
 def lacking(quant: str) -> str:
     """A package without which no such GGUF can be written."""
-    if importlib.util.find_spec("gguf") is None:
+    if not is_installed("gguf"):
         return "gguf"
     return k_quants.PACKAGE if quant == "q4_k_m" and not k_quants.here() else ""
 

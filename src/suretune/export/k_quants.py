@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from suretune.export.llamacpp import SERVER
+from suretune.installed import is_installed
 
 PACKAGE = SERVER
 TOGETHER = 256  # numbers that a K-quant keeps together; a row has to be a multiple of it
@@ -25,7 +26,7 @@ MORE = ("attn_v.weight", "attn_qkv.weight", "ffn_down.weight")
 
 def here() -> bool:
     """Whether a package has ggml's quantisers, and lets them be called."""
-    if importlib.util.find_spec(PACKAGE) is None:
+    if not is_installed(PACKAGE):
         return False
     return hasattr(_library(), "ggml_quantize_chunk")
 

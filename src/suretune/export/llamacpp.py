@@ -6,7 +6,6 @@ cannot go on it ends the process it is in, so it is never the one that has a fol
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Any
 from suretune.export import apart
 from suretune.export.apart import Program, ask_apart
 from suretune.export.door import COMPARED, Conversations, Heard
+from suretune.installed import is_installed
 
 SERVER = "xllamacpp"  # the package that holds the whole of llama-server
 TOP = 40  # tokens whose probabilities are told
@@ -37,7 +37,7 @@ PROGRAM = Program(
 
 def here() -> bool:
     """Whether the package is installed."""
-    return importlib.util.find_spec(SERVER) is not None
+    return is_installed(SERVER)
 
 
 def ask(

@@ -10,7 +10,6 @@ merged, with a config that says it in both places; mlx-lm runs that folder as it
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from suretune.export.door import COMPARED, Asked, Carried, Conversations, Heard,
 from suretune.export.merged import unmergeable, with_old_names, write_merged
 from suretune.export.vllm import base_path, beside_the_blocks
 from suretune.facts import SetupFacts
+from suretune.installed import is_installed
 from suretune.types import Text
 
 PROGRAM = Program(
@@ -81,7 +81,7 @@ class Mlx:
 
     def asks(self, carried: Carried, folder: Path) -> Asked | None:
         """See `Target`."""
-        if importlib.util.find_spec("mlx_lm") is None:
+        if not is_installed("mlx_lm"):
             return None
 
         def ask(conversations: Conversations, tokens: int) -> Heard:

@@ -8,7 +8,6 @@ not find. The base's own files have the names that it looks for.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shlex
@@ -47,6 +46,7 @@ from suretune.export.door import (
     run_of,
 )
 from suretune.facts import SetupFacts
+from suretune.installed import is_installed
 from suretune.model.lora import CONFIG, WEIGHTS
 from suretune.types import Text
 
@@ -104,7 +104,7 @@ class Vllm:
 
     def asks(self, carried: Carried, folder: Path) -> Asked | None:
         """See `Target`."""
-        if importlib.util.find_spec("vllm") is None:
+        if not is_installed("vllm"):
             return None
 
         def ask(conversations: Conversations, tokens: int) -> Heard:

@@ -42,7 +42,7 @@ FAMILY = Family(
             packed=False,
             special=Text(
                 "as Qwen3.5, with experts (frozen) and one that every token passes",
-                "与 Qwen3.5 相同，另有专家（冻结）和每个词元都经过的共享专家",
+                "与 Qwen3.5 相同，另有专家（冻结）和每个 token 都经过的共享专家",
             ),
         ),
         Architecture(

@@ -260,7 +260,7 @@ ENGINE = (
     (r"activation (.+)", "激活函数是 `{0}`"),
     (r"dropout inside the base", "原模型里有 dropout"),
     (r"soft-capped scores \((.+)\)", "分数有软上限（`{0}`）"),
-    (r"tokens that see later ones", "词元能看到后面的词元"),
+    (r"tokens that see later ones", "token 能看到后面的 token"),
     (r"adapters on the embedding or the head", "适配器加在词嵌入或输出层上"),
     (r"(\S+) in place of a linear layer", "线性层的位置上是 `{0}`"),
     (r"dropout before the adapters", "适配器前面有 dropout"),

@@ -1,4 +1,4 @@
-"""P005 text-rows: rows of plain text are learned from the first token to the last.
+"""P005 text-rows: of rows of plain text every token but the first is learned.
 
 What it looks at: rows that have only a `text` field and no roles.
 
@@ -7,7 +7,7 @@ them. In a file meant for conversations they are learned as something else.
 
 Fix: if answers are meant, give the fields `instruction` and `output`, or `messages`.
 
-P005 text-rows：纯文本数据会从第一个 token 学到最后一个。
+P005 text-rows：纯文本数据除第一个 token 外全部会学。
 
 检查内容：只有 `text` 字段、没有角色的数据。
 
@@ -35,8 +35,8 @@ GUARD = Guard(
     facts=DataFacts,
     check=check,
     what=Text(
-        "{text} of {examples} rows are plain text, learned from the first token to the last.",
-        "{examples} 条数据里有 {text} 条纯文本，从第一个 token 学到最后一个。",
+        "{text} of {examples} rows are plain text: every token but the first is learned.",
+        "{examples} 条数据里有 {text} 条纯文本：除第一个 token 外全部会学。",
     ),
     why=Text(
         "They teach the model to continue text, without a chat template around it.",

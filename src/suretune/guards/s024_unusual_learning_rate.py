@@ -2,8 +2,8 @@
 
 What it looks at: `--learning_rate` against the rate that suretune would choose for a model of
 this width, this train type (full fine-tuning takes a quarter of adapters' rate) and a run of this
-length. It speaks where the rate is 6 times less or more than 6 times
-what the width alone would take.
+length. It speaks where the rate is 6 times less than that, or more than 6 times what a run of 40
+updates or fewer would take: a longer one takes less.
 
 Why it matters: Adam moves a weight by about the rate, so that a narrow model needs a higher one.
 1e-4, right at hidden size 3,584, teaches a model of hidden size 256 nothing, and ten times its
@@ -15,7 +15,7 @@ Fix: leave `--learning_rate` out, or give the rate that the message names.
 S024 unusual-learning-rate：学习率与这种训练方式常用的值相差太远。
 
 检查内容：`--learning_rate` 与 suretune 为这个宽度的模型、这样长度的训练选择的学习率相比；不到它的
-六分之一，或超过按宽度换算的六倍时报告。
+六分之一，或超过更新不多于 40 次时所选学习率的六倍（更新越多，选得越小）时报告。
 
 影响：Adam 每次更新移动的幅度大约就是学习率，所以窄的模型需要更大的学习率。1e-4 适合宽度 3,584 的
 模型，却教不会宽度 256 的模型任何东西；而用到常用值的十倍，模型会丢掉全部通用能力
@@ -37,8 +37,8 @@ LONG = 40  # updates from which the usual rate falls with the root of their numb
 
 def check(facts: PlanFacts) -> Values | None:
     rate, usual = facts.learning_rate, facts.usual_rate
-    of_width = usual * math.sqrt(max(facts.updates, LONG) / LONG)
-    if usual <= 0 or usual / FAR <= rate <= of_width * FAR:
+    of_short = usual * math.sqrt(max(facts.updates, LONG) / LONG)
+    if usual <= 0 or usual / FAR <= rate <= of_short * FAR:
         return None
     low = rate < usual
     ratio = usual / rate if low else rate / usual

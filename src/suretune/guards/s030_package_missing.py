@@ -16,8 +16,15 @@ S030 package-missing：缺少这个命令需要的包。
 """
 
 from suretune.facts import SetupFacts
-from suretune.guards.guard import Guard, for_setup
+from suretune.guards.guard import Guard, Values, both, for_setup
 from suretune.types import Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    values = for_setup("package-missing")(facts)
+    found = both(facts.found)
+    return values and {**values, "found": Text(found.en, found.zh.replace(", ", "、"))}
+
 
 GUARD = Guard(
     code="S030",
@@ -25,9 +32,9 @@ GUARD = Guard(
     title=Text("package not installed", "缺少软件包"),
     stops=True,
     facts=SetupFacts,
-    check=for_setup("package-missing"),
+    check=check,
     what=Text(
-        "{found} is needed for this, and not installed ({detail}).",
+        "Needed for this, and not installed: {found} ({detail}).",
         "需要 {found}，但没有安装（{detail}）。",
     ),
     why=Text(

@@ -16,7 +16,7 @@ S056 parts-frozen：专家、路由或图像部分不参与训练。
 以及文本模型之外的部分。
 
 影响：适配器加在线性层上。所有专家存在同一个张量里，多数推理服务不接受加在专家上的适配器；
-路由一旦改变，词元就会被送到不合适的专家。要学的内容只能放进注意力和每个词元都经过的层。
+路由一旦改变，token 就会被送到不合适的专家。要学的内容只能放进注意力和每个 token 都经过的层。
 
 怎么改：不用改。`--lora_rank` 可以给参与训练的层更多容量。
 """
@@ -39,7 +39,7 @@ GUARD = Guard(
     why=Text(
         "Adapters go on the linear layers that every token of text passes: what is learned has "
         "to fit in there.",
-        "适配器只加在每个文本词元都经过的线性层上：要学的内容只能放在那里。",
+        "适配器只加在每个文本 token 都经过的线性层上：要学的内容只能放在那里。",
     ),
     fix=Text(
         "Nothing has to be mended; a higher `--lora_rank` gives those layers more room.",

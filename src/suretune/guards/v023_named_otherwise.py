@@ -19,7 +19,7 @@ V023 named-otherwise：其他程序打开的类里，适配器各层的名字不
 在整个模型上用 PEFT 也一样。
 
 怎么改：训练之后用 `suretune export RUN --to vllm`（或 `sglang`），按原模型文件里的名字写出适配器。
-`suretune serve` 和 `suretune ask` 直接使用训练目录即可。
+`suretune serve` 和 `suretune ask` 直接使用运行文件夹即可。
 """
 
 from suretune.facts import SetupFacts
@@ -52,6 +52,6 @@ GUARD = Guard(
     fix=Text(
         "After training: `suretune export {run} --to vllm`. `suretune serve` takes the run as it "
         "is.",
-        "训练之后：`suretune export {run} --to vllm`。`suretune serve` 直接使用训练目录。",
+        "训练之后：`suretune export {run} --to vllm`。`suretune serve` 直接使用运行文件夹。",
     ),
 )

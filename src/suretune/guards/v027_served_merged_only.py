@@ -48,6 +48,6 @@ GUARD = Guard(
         "For a server, after the run: `suretune export RUN --to merged`. `suretune infer` and"
         " `suretune ask` take the run as it is.",
         "要部署服务，训练后执行 `suretune export RUN --to merged`。`suretune infer` 和"
-        " `suretune ask` 直接使用训练目录。",
+        " `suretune ask` 直接使用运行文件夹。",
     ),
 )

@@ -14,9 +14,10 @@ from suretune.data.base import Base
 from suretune.data.parts import linear_layers
 from suretune.data.weights import weight_files
 from suretune.facts import SetupFacts
+from suretune.installed import is_installed
 from suretune.options_input import ModelOptions
 from suretune.preflight.variants import served_notes
-from suretune.trackers import is_installed, named_trackers
+from suretune.trackers import named_trackers
 from suretune.tuning import TUNERS
 from suretune.tuning.full import MOMENTS
 from suretune.types import Plan, Text
@@ -46,7 +47,7 @@ def packages() -> Iterator[SetupFacts]:
 def missing_trackers(words: tuple[str, ...]) -> Iterator[SetupFacts]:
     """Trackers that are asked for and whose packages are not there, with what pip is asked for."""
     for tracker in named_trackers(words):
-        if not is_installed(tracker):
+        if not is_installed(tracker.module):
             yield SetupFacts(
                 "package-missing",
                 tracker.extra,

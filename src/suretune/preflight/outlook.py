@@ -51,8 +51,7 @@ def hardware_outlook(resolved: Resolved) -> Iterator[Facts]:
         yield SetupFacts(
             "dtype-unsupported",
             "fp8",
-            "cpu",
-            "bfloat16",
+            found="cpu",
         )
 
 

@@ -112,7 +112,7 @@ class Journal:
         self.environment: tuple[str, ...] = ()  # `NAME=value` words in front of the command
         self.reading = ""  # flags without which the same rows are not read as they are now
         self._held: dict[str, list[FlagFacts]] = {}  # what is told together, by its problem
-        self._told = False  # whether what was noted has been shown
+        self._told: tuple[Finding, ...] = ()  # what has been shown
         self._command = ""  # that runs without the flags that were left out
         self._status = OK
         self._stopping: list[Finding] = []
@@ -290,7 +290,11 @@ class Journal:
 
     def shown(self) -> None:
         """What was found so far stands on the screen: a later stop does not repeat it."""
-        self._told = True
+        self._told = tuple(self.findings)
+
+    def untold(self) -> list[Finding]:
+        """What was found since then."""
+        return [finding for finding in self.findings if finding not in self._told]
 
     def open(self, run: Path) -> None:
         """From now on findings are also kept in this folder."""

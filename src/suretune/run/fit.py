@@ -100,7 +100,7 @@ def choose_hardware(resolved: Resolved, journal: Journal) -> tuple[Resolved, tor
         journal.look_at_all(cuda_flags(engine))
         journal.settle()
     if engine.base_dtype == "fp8" and (lacking := why_no_fp8(device, dtype)):
-        raise journal.stop(SetupFacts("dtype-unsupported", "fp8", lacking, "bfloat16"))
+        raise journal.stop(SetupFacts("dtype-unsupported", "fp8", lacking))
     if engine.gradient_checkpointing is not None and engine.recompute is None:
         again = "layer" if engine.gradient_checkpointing else "none"
         resolved = resolved.with_values("flag: --gradient_checkpointing", recompute=again)

@@ -26,7 +26,7 @@ def net_loss(report: Report) -> str:
 
 def remarks(report: Report) -> list[str]:
     """What belongs to the few numbers and is too long to stand among them."""
-    step, drift = part(report, "kept", "step"), part(report, "kept", "drift")
+    step, drift = part(report, "kept", "step"), part(report, "general", "drift")
     why, said = p.told(report.get("stopped_early")), []
     if lost := net_loss(report):
         said.append(words(f"General questions: {lost}.", f"通用问题{lost}。"))
@@ -36,8 +36,8 @@ def remarks(report: Report) -> list[str]:
     if p.is_number(drift):
         said.append(
             words(
-                f"Drift (KL from the base): {drift:.2f} nats a token; 0 is the base itself.",
-                f"与原模型的差异（KL）{drift:.2f}，越小越接近原模型。",
+                f"Drift (KL from the base): {drift:.3f} nats a token; 0 is the base itself.",
+                f"与原模型的差异（KL）{drift:.3f}，越小越接近原模型。",
             )
         )
     if why:

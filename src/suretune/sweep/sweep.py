@@ -7,7 +7,6 @@ resumed.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import time
@@ -23,6 +22,7 @@ from suretune import rundir, typed
 from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.facts import SetupFacts
+from suretune.installed import is_installed
 from suretune.preflight.leave import FITTED
 from suretune.record.journal import DATA, ENVIRONMENT, NETWORK, Journal, Stopped
 from suretune.record.lock import only_writer
@@ -101,7 +101,7 @@ def sweep(
     told: Told,
 ) -> dict[str, Any]:
     """All trials, those of earlier calls included, and the best of them as a command."""
-    if importlib.util.find_spec("optuna") is None:
+    if not is_installed("optuna"):
         facts = SetupFacts(
             "package-missing",
             "suretune[sweep]",

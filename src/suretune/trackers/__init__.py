@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import ModuleType
 
+from suretune.installed import is_installed
 from suretune.trackers.tracker import Tracker
 
 
@@ -25,17 +25,8 @@ def trackers() -> dict[str, Tracker]:
 def named_trackers(words: tuple[str, ...]) -> list[Tracker]:
     """What `--report_to` means: `all` are those whose package is installed, `none` is nobody."""
     if "all" in words:
-        return [one for one in trackers().values() if is_installed(one)]
+        return [one for one in trackers().values() if is_installed(one.module)]
     return [trackers()[word] for word in dict.fromkeys(words) if word != "none"]
-
-
-def is_installed(tracker: Tracker) -> bool:
-    """Whether its package can be imported, without importing it.
-
-    A plain folder of that name is none: `wandb` and `mlflow` leave such in the current one.
-    """
-    found = find_spec(tracker.module)
-    return found is not None and found.origin is not None
 
 
 def _tracker_of(module: ModuleType) -> Tracker | None:

@@ -29,6 +29,7 @@ import orjson
 from suretune.because import in_words
 from suretune.data.nearby import not_there
 from suretune.facts import FlagFacts, SetupFacts
+from suretune.installed import is_installed
 from suretune.types import Text
 
 EXTRA = "suretune[benchmark]"
@@ -162,7 +163,7 @@ def _bad_file(path: Path, hint: Text) -> FlagFacts:
 
 def need_extra() -> None:
     """Before a model is loaded: the packages are there."""
-    missing = [name for name in NEEDS if find_spec(name) is None]
+    missing = [name for name in NEEDS if not is_installed(name)]
     if missing:
         raise Unfit(SetupFacts("package-missing", EXTRA, found=", ".join(missing)))
 

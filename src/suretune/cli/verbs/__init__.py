@@ -13,6 +13,7 @@ from pkgutil import iter_modules
 
 from suretune.cli.fetching import Fetching
 from suretune.cli.job import need_torch
+from suretune.cli.meanings import without_effect
 from suretune.cli.out import how_it_was_read
 from suretune.cli.parse import Command, Verb
 from suretune.hubs.pull import WATCHING
@@ -38,7 +39,7 @@ def run_verb(command: Command) -> int:
     journal = Journal(command.resolved.config.run.ignore, verb.name)
     journal.environment = command.environment
     journal.reading = reading_flags(command.resolved)
-    journal.look_at_all(command.faults)
+    journal.look_at_all([*command.faults, *without_effect(command)])
     journal.look_at_codes(command.resolved.config.run.ignore)
     if not verb.gathers:
         if "system" in verb.extra:  # without the rows' options: nothing fills it there

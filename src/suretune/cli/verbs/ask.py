@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from suretune.cli.job import look_at_questions
+from suretune.cli.meanings import IN_ANSWERS, SPEAKING
 from suretune.cli.parse import ANSWER, Command, Verb
 from suretune.cli.which import to_speak
 from suretune.model.lean import lean
@@ -26,6 +27,8 @@ VERB = Verb(
     ("system", "seed"),
     positional="[RUN] QUESTION...",
     several=True,
+    says=IN_ANSWERS,
+    idle=SPEAKING,
     torch=True,
     do=ask,
     place=80,

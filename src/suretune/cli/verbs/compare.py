@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from suretune.cli.meanings import OF_QUESTIONS, SPEAKING
 from suretune.cli.parse import Command, Verb
 from suretune.record.journal import Journal
 from suretune.types import Text
@@ -24,6 +25,8 @@ VERB = Verb(
     ("questions", "max_new_tokens", "system", "ignore"),
     positional="RUN...",
     several=True,
+    says=OF_QUESTIONS,
+    idle=SPEAKING,
     own={
         "question": Text(
             "a question to ask, and may be given again; the runs' probes and a few general"

@@ -54,6 +54,12 @@ VERB = Verb(
     "demo",
     Text("the whole job on the bundled model, offline", "用内置模型离线走完整个流程"),
     extra=("output_dir",),
+    says={
+        "output_dir": Text(
+            f"the run folder; {DEMO} when not given",
+            f"运行文件夹；不写则为 {DEMO}",
+        )
+    },
     torch=True,
     do=demo,
     place=10,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from suretune.cli.meanings import EXPORTING
 from suretune.cli.parse import Command, Verb
 from suretune.record.journal import Journal
 from suretune.types import Text
@@ -27,6 +28,7 @@ VERB = Verb(
     ("ignore",),
     positional="RUN",
     several=True,
+    idle=EXPORTING,
     own={
         "to": Text(f"where it goes: {TARGETS}", f"导出到哪里：{TARGETS}"),
         "out": Text(

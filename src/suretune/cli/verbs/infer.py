@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from suretune.cli.job import look_at_questions
+from suretune.cli.meanings import IN_ANSWERS, SPEAKING
 from suretune.cli.parse import ANSWER, Command, Verb
 from suretune.cli.which import to_speak
 from suretune.model.lean import lean
@@ -28,6 +29,8 @@ VERB = Verb(
     aliases=("chat",),
     positional="[RUN] QUESTION...",
     several=True,
+    says=IN_ANSWERS,
+    idle=SPEAKING,
     torch=True,
     do=infer,
     place=70,

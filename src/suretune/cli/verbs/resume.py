@@ -68,6 +68,13 @@ VERB = Verb(
     "resume",
     Text("go on with a run that was stopped", "继续一个中断的运行"),
     extra=("resume_from_checkpoint", "resume_only_model", "ignore_data_skip", "ignore", "num_gpus"),
+    says={
+        "num_gpus": Text(
+            "GPUs of this machine, each with a process of its own; as many as before when not"
+            " given",
+            "用本机几块 GPU，每块一个进程；不写则与之前一样多",
+        )
+    },
     positional="RUN",
     torch=True,
     crew=True,

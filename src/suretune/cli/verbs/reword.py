@@ -22,6 +22,12 @@ VERB = Verb(
     ),
     ("model", "data"),
     ("probes", "output_dir", "ignore"),
+    says={
+        "output_dir": Text(
+            "the folder of the file; the current one when not given",
+            "放这个文件的文件夹；不写则为当前文件夹",
+        )
+    },
     torch=True,
     do=reword,
     place=100,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from suretune.cli.meanings import OF_QUESTIONS, SPEAKING
 from suretune.cli.parse import Command, Verb
 from suretune.record.journal import Journal
 from suretune.types import Text
@@ -24,6 +25,8 @@ VERB = Verb(
     ("adapters", "system", "temperature", "top_p", "max_new_tokens", "num_gpus"),
     positional="RUN...",
     several=True,
+    says=OF_QUESTIONS,
+    idle=SPEAKING,
     aliases=("deploy",),
     torch=True,
     do=serve,

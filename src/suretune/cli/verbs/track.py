@@ -101,7 +101,7 @@ def _none_installed() -> SetupFacts:
     return SetupFacts(
         "package-missing",
         trackers()["tensorboard"].extra,
-        Text(f"One of {', '.join(names)}", f"{'、'.join(names)} 中的一个"),
+        Text(f"one of {', '.join(names)}", f"{'、'.join(names)} 中的一个"),
     )
 
 
