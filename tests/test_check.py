@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from conftest import write_rows
 from suretune.config import Resolved
 from suretune.pocket import MODEL
 from suretune.preflight.check import Checked, asked_questions, check
+from suretune.preflight.summary import data_summary
 from suretune.prepare.starter import identity_rows
 from suretune.record.journal import Journal, Stopped
 
@@ -23,11 +25,12 @@ WHO = identity_rows(["Glow"], ["Star Lab"], ["en"])
 def looked(folder: Path, rows: list[Any], **options: Any) -> tuple[Checked, set[str]]:
     """The check of these rows, and the codes of what was found."""
     file = write_rows(folder / "rows.jsonl", rows)
-    asked = Resolved.default().with_values(
-        "flag", model=str(MODEL), dataset=(str(file),), **options
-    )
+    return checked_with({"dataset": (str(file),), **options})
+
+
+def checked_with(options: dict[str, Any]) -> tuple[Checked, set[str]]:
     journal = Journal()
-    checked = check(asked, journal)
+    checked = check(Resolved.default().with_values("flag", model=str(MODEL), **options), journal)
     return checked, {finding.code for finding in journal.findings}
 
 
@@ -62,16 +65,52 @@ def test_a_system_prompt_is_the_runs_where_every_row_shares_it(tmp_path: Path) -
 
 def test_what_general_rows_ask_is_learned_by_nobody(tmp_path: Path) -> None:
     general, none = write_rows(tmp_path / "general.jsonl", SUMS[:3]), {"split_dataset_ratio": 0.0}
-    checked, _ = looked(tmp_path, SUMS, general=(str(general),), **none)
-    assert len(checked.general) == 3 and len(checked.train) == 9
+    checked, found = looked(tmp_path, SUMS, general=(str(general),), **none)
+    assert len(checked.general) == 3 and len(checked.train) == 9 and "D046" in found
     assert states(checked) == {"train": 9, "general": 6}, "the file's three, and their twins"
     asked = {row["instruction"].lower() for row in SUMS[3:]}
     assert len(asked_questions(checked)) == len(asked) == 9
     everything = write_rows(tmp_path / "all.jsonl", SUMS)
     assert refused(tmp_path, SUMS, general=(str(everything),))
     other = write_rows(tmp_path / "other.jsonl", WHO[:4])
-    checked, _ = looked(tmp_path, SUMS, general=(str(other),), **none)
-    assert len(checked.train) == 12 and states(checked)["general"] == 4
+    checked, found = looked(tmp_path, SUMS, general=(str(other),), **none)
+    assert len(checked.train) == 12 and states(checked)["general"] == 4 and "D046" not in found
+
+
+def test_a_data_set_of_which_general_asks_every_row_is_refused(tmp_path: Path) -> None:
+    """It was given to be learned, and nothing of it would be."""
+    both = tuple(
+        str(write_rows(tmp_path / name, rows))
+        for name, rows in (("sums.jsonl", SUMS), ("who.jsonl", WHO))
+    )
+    asked = {"dataset": both, "system": "Be brief.", "general": both[1:]}
+    with pytest.raises(Stopped) as stopped:
+        checked_with(asked)
+    (found,) = stopped.value.findings
+    part = re.search(rf"`--general '({both[1]}#\d+)'`", found.fix.en)
+    assert (found.code, found.where) == ("C002", "--general")
+    assert "everything that who.jsonl asks" in found.fix.en and part is not None
+    checked, _ = checked_with({**asked, "general": (part[1],)})
+    assert {row.example.dataset for row in checked.train} == {"sums.jsonl", "who.jsonl"}
+
+
+def test_every_row_of_a_data_set_has_one_line_and_the_table_adds_up(tmp_path: Path) -> None:
+    """Whatever flags name it; the rows that are asked are counted as that."""
+    sums = str(write_rows(tmp_path / "sums.jsonl", SUMS))
+    for flags in (
+        {"dataset": (sums,), "general": (f"{sums}#4",)},
+        {"dataset": (f"{sums}#8",), "general": (f"{sums}#4",)},
+        {"dataset": (f"{sums}#8",), "val_dataset": (sums,)},
+    ):
+        checked, found = checked_with({**flags, "system": "Be brief."})
+        for one in data_summary(checked)["datasets"]:
+            parts = ("train", "held_out", "left_out", "rejected", "asked")
+            assert sum(one[part] for part in parts) == one["read"] == len(SUMS)
+        lost = [one for one in data_summary(checked)["unused"] if one["state"] == "general"]
+        taken = len(SUMS if flags["dataset"] == (sums,) else SUMS[:8]) - len(checked.train)
+        if "general" in flags:
+            assert len(lost) == taken - len(checked.held_out) > 0
+            assert "D046" in found
 
 
 def test_rows_to_measure_with_are_not_those_that_are_learned(tmp_path: Path) -> None:

@@ -380,6 +380,11 @@ FAULT_CASES = {
     ),
     "D038": on_file(whole_file("passed-over", "b.zip, sub"), ("b.zip, sub",), "`--dataset`"),
     "D045": on_row(fault("no-header", found="apple, fruit"), ("apple, fruit",), ""),
+    "D046": on_file(
+        whole_file("asked-not-learned", "30 / 90"),
+        ("30 / 90", "`--general data.jsonl`"),
+        "`--general`",
+    ),
     "P003": on_row(
         fault("template-refused", found="System role not supported"),
         ("System role not supported",),
@@ -1266,7 +1271,7 @@ RECORDED = {
     "S069",
     "V001",
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
-    *("D036", "D038", "D039", "D040", "D041", "D042", "D045"),
+    *("D036", "D038", "D039", "D040", "D041", "D042", "D045", "D046"),
     *("C005", "C015", "C017", "D018", "D019", "D020", "D023", "D025", "D044"),
     *("P002", "P004", "P005", "P006", "P009", "P010", "S005"),
     *("T002", "T003", "T004", "T005"),

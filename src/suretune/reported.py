@@ -64,7 +64,8 @@ class Dataset:
     held_out: int
     left_out: int
     rejected: int
-    share: float  # of the training rows
+    share: float  # of the loss of the rows that are learned, as --mix has it
+    asked: int = 0  # by the proof alone: what --general asks
 
 
 @dataclass(frozen=True, slots=True)

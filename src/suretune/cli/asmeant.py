@@ -288,11 +288,14 @@ def _one_text(values: Sequence[str], words_behind: int) -> int:
     most = quoted.index(True) if True in quoted else len(values)
     if words_behind < 2:
         return most
-    # Nothing that is written without blanks needs quotes: two words of it are two.
-    wide = (i for i in range(1, most) if _wide(values[i - 1][-1:]) and _wide(values[i][:1]))
-    most = next(wide, most)
-    runs = (i for i in range(1, most) if "/" in values[i] and _is_there(values[i]))
-    most = next(runs, most)
+    for index in range(1, most):
+        before = values[index - 1]
+        value = values[index]
+        # Nothing that is written without blanks needs quotes: two words of it are two.
+        if _wide(before[-1:]) and _wide(value[:1]):
+            return index
+        if "/" in value and _is_there(value):
+            return index
     while most > 1 and _is_there(values[most - 1]):
         most -= 1
     return most

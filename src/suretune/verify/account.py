@@ -61,24 +61,8 @@ def _ledger(report: Report) -> Section:
     system, source = prompt.text, prompt.source
     if system or source:
         label = words("system prompt", "系统提示词")
-        blocks.append(
-            Facts(
-                (
-                    (
-                        label,
-                        (
-                            *_text(system),
-                            Piece(
-                                words(
-                                    f"  ({labels.source(source)})", f"（{labels.source(source)}）"
-                                ),
-                                "faint",
-                            ),
-                        ),
-                    ),
-                )
-            )
-        )
+        by = words(f"  ({labels.source(source)})", f"（{labels.source(source)}）")
+        blocks.append(Facts(((label, (*_text(system), Piece(by, "faint"))),)))
     if reworded := sum(s.get("paraphrases") or 0 for s in sets):
         label = words("learned in other words as well", "另外换问法参与训练")
         blocks.append(Facts(((label, line(p.count(reworded))),)))
@@ -93,20 +77,24 @@ def _ledger(report: Report) -> Section:
 
 
 def _datasets(sets: list[Any]) -> Table:
+    parts = (
+        ("train", words("learned", "参与训练")),
+        ("held_out", words("held out", "留出")),
+        ("left_out", words("left out", "未使用")),
+        ("rejected", words("rejected", "被拒绝")),
+        ("asked", words("only asked", "只用于提问")),
+    )[: 5 if any(s.get("asked") for s in sets) else 4]
     head = (
         words("dataset", "数据集"),
         words("read", "读入"),
-        words("learned", "参与训练"),
-        words("held out", "留出"),
-        words("left out", "未使用"),
-        words("rejected", "被拒绝"),
-        words("share of training", "占比"),
+        *(name for _, name in parts),
+        words("share of the loss", "占损失的比例"),
     )
-    keys = ("train", "held_out", "left_out", "rejected")
+    keys = [key for key, _ in parts]
 
     def row(name: Piece, one: Any) -> tuple[Line, ...]:
-        parts = (line(p.share_of(one.get(key), one.get("read"))) for key in keys)
-        return (line(name), line(p.count(one.get("read"))), *parts, line(p.percent(one["share"])))
+        counts = (line(p.share_of(one.get(key), one.get("read"))) for key in keys)
+        return (line(name), line(p.count(one.get("read"))), *counts, line(p.percent(one["share"])))
 
     rows = [row(Piece(str(s.get("name") or "")), {"share": None, **s}) for s in sets]
     if len(sets) > 1:
@@ -115,13 +103,14 @@ def _datasets(sets: list[Any]) -> Table:
             counts = [s.get(key) for s in sets]
             total[key] = sum(counts) if all(p.is_number(n) for n in counts) else None
         rows.append(row(Piece(words("all", "全部"), "strong"), total))
-    return Table(head, tuple(rows), frozenset(range(1, 7)))
+    return Table(head, tuple(rows), frozenset(range(1, len(head))))
 
 
 def _unused(unused: list[Any], sets: list[Any]) -> More:
     """The first rows that were not used; the datasets may know of more than were handed on."""
     counts = [s.get(key) or 0 for s in sets for key in ("left_out", "rejected")]
-    known = max(len(unused), sum(n for n in counts if p.is_number(n)))
+    asked = sum(entry.get("state") == "general" for entry in unused)
+    known = max(len(unused), asked + sum(n for n in counts if p.is_number(n)))
     rows = tuple(
         (
             line(str(entry.get("row") or "")),
