@@ -105,8 +105,8 @@ class Planned:
     rows_per_update: int
     rows: int
     held_out: int
-    tokens: int
-    learned: int  # tokens with a loss
+    tokens: int  # of the rows, as often as they are learned
+    learned: int  # of these, with a loss
     warmup: int
     learning_rate: float
     schedule: str
@@ -114,6 +114,8 @@ class Planned:
     save_steps: tuple[int, ...]
     longest: int  # tokens of a row
     digest: str
+    anchor_tokens: int = 0  # beside the rows'; not known before the base has answered
+    anchor_learned: int = 0
 
 
 @dataclass(frozen=True, slots=True)

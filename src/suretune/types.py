@@ -176,6 +176,8 @@ class Plan:
     learned: int
     longest: int  # tokens of the longest training sample
     digest: str
+    anchor_tokens: int = 0  # of these, in anchors
+    anchor_learned: int = 0
 
 
 @dataclass(frozen=True, slots=True)

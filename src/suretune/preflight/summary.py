@@ -96,21 +96,24 @@ def plan_summary(checked: Checked) -> dict[str, Any]:
 
 
 def plan_of(checked: Checked) -> Planned:
-    """The figures of a plan, without its updates."""
+    """The figures of a plan, without its updates: those of the rows, and what anchors add."""
     plan, asked = checked.plan, checked.resolved.config.schedule
+    rows = checked.samples[: plan.rows]
     return Planned(
         updates=plan.schedule.total,
         epochs=round(plan.schedule.total / plan.per_epoch, 2),  # a budget may have cut them
         rows_per_update=asked.rows_per_update,
         rows=plan.rows,
         held_out=plan.held_out,
-        tokens=plan.tokens,
-        learned=plan.learned,
+        tokens=plan.tokens - plan.anchor_tokens,
+        learned=plan.learned - plan.anchor_learned,
         warmup=plan.schedule.warmup,
         learning_rate=plan.schedule.peak,
         schedule=plan.schedule.kind,
         eval_steps=plan.eval_steps,
         save_steps=plan.save_steps,
-        longest=plan.longest,
+        longest=max(len(sample.ids) for sample in rows),
         digest=plan.digest,
+        anchor_tokens=plan.anchor_tokens,
+        anchor_learned=plan.anchor_learned,
     )

@@ -144,6 +144,13 @@ def _plan(report: Report) -> Section:
         return line(p.count(value))
 
     learned = p.share_of(plan.learned, plan.tokens)
+    beside = []
+    if plan.anchor_tokens:
+        added = p.share_of(plan.anchor_learned, plan.anchor_tokens)
+        beside = [
+            (words("tokens of anchors", "锚定问答的 token 数"), number(plan.anchor_tokens)),
+            (words("learned tokens of anchors", "其中学习的 token 数"), line(added)),
+        ]
     rate = (
         *line(p.decimal(plan.learning_rate)),
         Piece(f"  {labels.schedule(plan.schedule)}", "faint"),
@@ -154,9 +161,10 @@ def _plan(report: Report) -> Section:
         (words("rows per update", "每次更新的行数"), number(plan.rows_per_update)),
         (words("training rows", "训练行数"), number(plan.rows)),
         (words("held-out rows", "留出行数"), number(plan.held_out)),
-        (words("tokens", "token 数"), number(plan.tokens)),
-        (words("learned tokens", "学习的 token 数"), line(learned)),
+        (words("tokens of the rows", "数据的 token 数"), number(plan.tokens)),
+        (words("learned tokens of the rows", "其中学习的 token 数"), line(learned)),
         (words("longest row", "最长的一行"), number(plan.longest)),
+        *beside,
         (words("learning rate", "学习率"), rate),
         (words("warm-up updates", "预热更新次数"), number(plan.warmup)),
         (words("evaluations", "评估次数"), steps(plan.eval_steps)),
