@@ -268,6 +268,12 @@ def _proof(report: Report) -> Section:
     tensors = f"{matched} / {p.count(part(proof, 'tensors_saved'))}" if proof else p.not_measured()
     process = part(proof, "process")
     fresh = words("a fresh one", "全新的进程") if process == "fresh" else process
+    apart = part(proof, "skills_apart")
+    beside = []
+    if p.is_number(apart) and apart:
+        name = words("skills asked on the way alone", "只在训练途中问的测试题")
+        why = words("  they steered the training", "  它们影响了训练，不再用来验证")
+        beside = [(name, line(p.count(apart), Piece(why, "faint")))]
     rows = (
         (words("process", "进程"), (*_text(fresh), Piece(_pid(proof), "faint"))),
         (words("tensors matched", "匹配的张量"), line(tensors)),
@@ -279,6 +285,7 @@ def _proof(report: Report) -> Section:
             words("logits, tuned against base", "logits：微调后与原模型相比"),
             line(p.decimal(part(proof, "logits_change"))),
         ),
+        *beside,
     )
     blocks: list[Block] = [Facts(rows)]
     hashes = report.get("hashes")
@@ -399,11 +406,8 @@ def _versions(report: Report) -> Section:
     if isinstance(versions, Mapping):
         rows = tuple((str(name), _text(version)) for name, version in versions.items())
     title = words("Versions", "版本")
-    return Section(
-        "versions",
-        title,
-        (Facts(rows) if rows else Paragraph(_text(None)),),
-    )
+    block: Block = Facts(rows) if rows else Paragraph(_text(None))
+    return Section("versions", title, (block,))
 
 
 def _next(report: Report) -> Section:
