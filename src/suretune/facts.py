@@ -297,7 +297,7 @@ class Finding:
     """A guard that fired. `where` names the file and row, the flag or the step; `fate` says what
     came of one that would stop a run: skipped (the row was left out), ignored, or nothing of it.
     `parts` say the same as `what`, one thing a line, where a finding is about many; `title` says in
-    a few words what `name` stands for."""
+    a few words what `name` stands for; `more`: further rows of which only the number is told."""
 
     code: str
     name: str
@@ -309,6 +309,7 @@ class Finding:
     fate: str = ""
     parts: tuple[Text, ...] = ()
     title: Text = UNTITLED
+    more: int = 0
 
     @property
     def heading(self) -> Text:

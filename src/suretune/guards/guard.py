@@ -39,8 +39,8 @@ class Guard:
     `title` says in a few words what `name` stands for.
 
     The texts are format strings over those values; a value that is itself a `Text` is put in the
-    language of the sentence around it. Two keys are special: `where` becomes `Finding.where`, and
-    `parts` becomes `Finding.parts`.
+    language of the sentence around it. Three keys are special: `where`, `parts` and `more` are
+    the `Finding`'s.
     `also`: problems beside its own name for which it speaks.
     """
 
@@ -59,6 +59,7 @@ class Guard:
         values = self.check(facts)
         if values is None:
             return None
+        more = values.get("more", 0)
         return Finding(
             self.code,
             name=self.name,
@@ -69,6 +70,7 @@ class Guard:
             fix=filled(self.fix, values),
             parts=_parts(values),
             title=self.title,
+            more=more if isinstance(more, int) else 0,
         )
 
     @property
@@ -102,6 +104,7 @@ def for_fault(kind: str) -> Callable[[Fault], Values | None]:
             "field": field(fault.field),
             "found": fault.found or Text("nothing", "空"),
             "hint": sentence(fault.hint),
+            "more": fault.more,
         }
 
     return check
