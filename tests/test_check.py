@@ -125,6 +125,36 @@ def test_rows_to_measure_with_are_not_those_that_are_learned(tmp_path: Path) -> 
     assert refused(tmp_path, SUMS, val_dataset=(str(mixed),)) == {"C002"}, "nothing is left of it"
 
 
+def test_notes_about_rows_to_measure_with_do_not_say_that_they_are_learned(tmp_path: Path) -> None:
+    """Their copies are told under their own flag, out of the rows that are used."""
+    same = [{"instruction": f"Name the colour {n}", "output": "Red."} for n in range(30)]
+    apart = write_rows(tmp_path / "apart.jsonl", [*same, same[0]])
+    asked = Resolved.default().with_values(
+        "flag",
+        model=str(MODEL),
+        dataset=(str(write_rows(tmp_path / "rows.jsonl", with_system("Be brief.", SUMS))),),
+        val_dataset=(str(apart),),
+    )
+    journal = Journal()
+    check(asked, journal)
+    found = {finding.code: finding for finding in journal.findings}
+    assert not {"D030", "P002", "D019"} & set(found)
+    assert (found["D018"].where, found["D018"].what.en[:10]) == ("--val_dataset", "1 of 31 ro")
+
+
+def test_copies_are_counted_among_the_rows_that_were_drawn(tmp_path: Path) -> None:
+    rows = [{"instruction": f"Sort {n}", "output": f"{n}"} for n in range(20)] * 2
+    file = write_rows(tmp_path / "rows.jsonl", rows)  # so at least ten of thirty are copies
+    journal = Journal()
+    check(
+        Resolved.default().with_values("flag", model=str(MODEL), dataset=(f"{file}#30",)),
+        journal,
+    )
+    (found,) = [finding for finding in journal.findings if finding.code == "D018"]
+    ((copies, of),) = re.findall(r"(\d+) of (\d+) rows", found.what.en)
+    assert int(of) == 30 and 10 <= int(copies) < 20
+
+
 def test_a_row_that_is_too_long_to_measure_with_is_told_of(tmp_path: Path) -> None:
     long = write_rows(tmp_path / "long.jsonl", [{"instruction": "w " * 400, "output": "y"}])
     usual = {"max_length": 120, "over_long": "drop"}

@@ -53,6 +53,7 @@ CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 DATA = DataFacts(
     rows=120,
+    once=90,
     examples=100,
     rejected=20,
     samples=130,
@@ -429,7 +430,7 @@ DATA_CASES = {
         replace(DATA, duplicates=7, duplicate_rows=("b.jsonl:3 = a.jsonl:1",)),
         DATA,
         "--dataset",
-        ("7", "120", "b.jsonl:3 = a.jsonl:1"),
+        ("7", "90", "b.jsonl:3 = a.jsonl:1"),
         ("`suretune explain D018`",),
     ),
     "D019": Case(

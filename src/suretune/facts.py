@@ -100,6 +100,13 @@ class DataFacts:
     given_twice: tuple[str, ...] = ()  # words whose files others name already
     given_rows: int = 0  # of these
     given_once: str = ""  # the flag without these words
+    once: int = 0  # rows that came of it, copies by --repeat not counted
+    flag: str = "--dataset"  # what named the rows
+
+    @property
+    def are_learned(self) -> bool:
+        """Whether these are rows to learn from; others are only measured."""
+        return self.flag == "--dataset"
 
 
 @dataclass(frozen=True, slots=True)

@@ -315,6 +315,7 @@ def _written(found: Collected, how: Rendering) -> Mapping[str, Any]:
     rendered = [row.example for row in ready if row.example.rendered and not row.example.repeat]
     systems = sum(row.samples[0].system_source in ("row", "flag") for row in ready)
     return {
+        "once": sum(not row.example.repeat for row in ready),
         "unused_fields": _unused(found),
         "rewritten": _rewritten(ready),
         "template": how.template,

@@ -25,6 +25,7 @@ from suretune.facts import (
 from suretune.types import Fault, Text
 
 Values = Mapping[str, object]
+Check = Callable[[DataFacts], Values | None]
 EMPTY = Text("", "")
 NOTHING_TYPED = Text("(nothing)", "（空）")
 AMID = Text(  # of a run that a disk ended
@@ -108,6 +109,15 @@ def for_fault(kind: str) -> Callable[[Fault], Values | None]:
         }
 
     return check
+
+
+def for_learned(check: Check) -> Check:
+    """This check, of rows that are learned: it has nothing to say of those that are measured."""
+
+    def looked(facts: DataFacts) -> Values | None:
+        return check(facts) if facts.are_learned else None
+
+    return looked
 
 
 def for_flag(problem: str) -> Callable[[FlagFacts], Values | None]:

@@ -17,7 +17,7 @@ P005 text-rows：纯文本数据会从第一个 token 学到最后一个。
 """
 
 from suretune.facts import DataFacts
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, for_learned
 from suretune.types import Text
 
 
@@ -33,7 +33,7 @@ GUARD = Guard(
     title=Text("plain text is learned whole", "纯文本会整段学习"),
     stops=False,
     facts=DataFacts,
-    check=check,
+    check=for_learned(check),
     what=Text(
         "{text} of {examples} rows are plain text, learned from the first token to the last.",
         "{examples} 条数据里有 {text} 条纯文本，从第一个 token 学到最后一个。",

@@ -347,9 +347,16 @@ def _split(
     apart = _collect_apart(resolved, sources, how)
     tell_faults(apart, resolved, journal)
     if apart.ready:
-        journal.look(
-            data_facts(apart, asked=data, how=how, old=[], taught=[], context=0, length_asked=False)
+        facts = data_facts(
+            apart,
+            asked=data,
+            how=how,
+            old=[],
+            taught=[],
+            context=0,
+            length_asked=False,
         )
+        journal.look(replace(facts, flag="--val_dataset"))
     look_for_rows(apart, resolved, "--val_dataset", data.val_dataset, journal)
     learned = {row_key(row.example): row.example.origin for row in found.ready}
     kept = [row for row in apart.ready if row_key(row.example) not in learned]
