@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from conftest import write_rows
+from suretune.cli.concluded import _work
 from suretune.config import Resolved
 from suretune.pocket import MODEL
 from suretune.preflight.check import Checked, asked_questions, check
@@ -185,6 +186,16 @@ def test_a_run_is_asked_on_the_way_where_somebody_can_be_asked(tmp_path: Path) -
     )
     checked, _ = looked(tmp_path, SUMS, probes=str(probes))
     assert checked.plan.probe_steps and not checked.about_identity and checked.identity is None
+
+
+def test_a_budget_bounds_what_a_check_promises(tmp_path: Path) -> None:
+    """How many updates fit is measured once the base is loaded."""
+    for flags, said in (
+        ({}, "in 48 updates, then"),
+        ({"budget": "20s"}, "in at most 48 updates, as many as `--budget 20s` has time for, then"),
+    ):
+        checked, _ = looked(tmp_path, SUMS, max_steps=48, **flags)
+        assert said in _work(checked).en
 
 
 def test_role_tokens_around_a_system_prompt_hide_nothing_else(
