@@ -320,8 +320,13 @@ def _too_many(
         if spec is not None and spec.name in JOINED and most:
             most = _one_text(group.values, words_behind)
             whole = " ".join(group.values[:most])
+            one_word = typed.word(whole)
             if most > 1:
-                made.note("unquoted", f"{group.flag} {whole}", f"{group.flag} {typed.word(whole)}")
+                made.note(
+                    "unquoted",
+                    f"{group.flag} {whole}",
+                    f"{group.flag} {one_word}",
+                )
             group = Group(group.flag, (whole, *group.values[most:]))
             made.groups[index], most = group, 1
             if len(group.values) == 1:

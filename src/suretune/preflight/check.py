@@ -8,7 +8,7 @@ from datetime import date
 
 from suretune.config import Resolved
 from suretune.data.anchors import Anchor, make_anchors
-from suretune.data.apart import hold_out, row_key
+from suretune.data.apart import copies, hold_out, row_key
 from suretune.data.base import Base, find_base
 from suretune.data.choose import (
     choose_breadth,
@@ -358,16 +358,19 @@ def _split(
         )
         journal.look(replace(facts, flag="--val_dataset"))
     look_for_rows(apart, resolved, "--val_dataset", data.val_dataset, journal)
-    learned = {row_key(row.example): row.example.origin for row in found.ready}
+    learned = copies(found.ready)
     kept = [row for row in apart.ready if row_key(row.example) not in learned]
-    lines = []
+    lines, named = [], []
     for row in apart.ready:
-        if twin := learned.get(row_key(row.example)):
-            lines.append(replace(entry_of("also-learned", row), reason=f"= {twin}"))
+        if twins := learned.get(row_key(row.example)):
+            entry = replace(entry_of("also-learned", row), reason=f"= {' = '.join(twins)}")
+            lines.append(entry)
+            more = f" (+ {len(twins) - 3})" if len(twins) > 3 else ""
+            named.append(f"{entry.origin} = {' = '.join(twins[:3])}{more}")
     if lines:
         typed = " ".join(data.val_dataset)
         share = f"{len(lines)} / {len(apart.ready)}"
-        pairs = some([f"{line.origin} {line.reason}" for line in lines])
+        pairs = some(named)
         pairs = Text(f"They are {pairs.en}.", f"即 {pairs.zh}。")
         journal.look(Fault("held-out-learned", Origin(typed, 0), found=share, hint=pairs))
         if not kept:

@@ -152,7 +152,9 @@ def _general(
             proof = [q for n, q in enumerate(skills) if n % ON_THE_WAY]
             twice = {plain(q.asked) for q in proof}  # a file may ask the same again further on
             mine = [q for q in skills[::ON_THE_WAY] if plain(q.asked) not in twice]
-            shipped, way, apart = [*shipped, *proof], [*way, *mine], len(mine)
+            shipped += proof
+            way += mine
+            apart = len(mine)
         else:
             shipped += skills
     shipped += _own(checked.general)
