@@ -20,6 +20,7 @@ from suretune.options import ProofOptions
 from suretune.preflight.asked import probes_of, skills_of
 from suretune.preflight.check import Checked, asked_questions
 from suretune.record.journal import Journal
+from suretune.record.meant import made_again
 from suretune.types import Example
 from suretune.verify.compare import Kind, kind_of
 from suretune.verify.general import askable
@@ -89,7 +90,15 @@ def keep_questions(
         changed = [name for name, now in parts.items() if known.get(name, now) != now]
         by = "derived" if changed and derived and set(changed) <= set(derived) else ""
         which = ", ".join(changed or ["probes", "skills"])
-        raise journal.stop(SetupFacts("changed-since", which, found=str(run), spare=by))
+        anew = made_again(run)
+        facts = SetupFacts(
+            "changed-since",
+            which,
+            found=str(run),
+            nearest=anew,
+            spare=by,
+        )
+        raise journal.stop(facts)
     named = {"names": list(names), "old": list(old)}
     kept = {"digest": digest, "parts": parts, "probes": len(probes), "asked": probes}
     rundir.write_json(path, kept | named | {"apart": questions.apart})
