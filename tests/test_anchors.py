@@ -46,6 +46,7 @@ from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.options import ScheduleOptions
 from suretune.pocket import MODEL
 from suretune.preflight.check import Checked
+from suretune.preflight.summary import data_summary, plan_summary
 from suretune.prepare.starter import probe_items, write_starter
 from suretune.run.anchors import (
     FILE,
@@ -389,6 +390,18 @@ def test_memory_is_planned_for_the_longest_that_any_of_them_can_be(checked: Chec
             assert planned.tokens >= update.tokens and planned.learned >= update.learned
             assert len(planned.samples) == len(update.samples)
         assert largest.plan.longest >= real.plan.longest
+
+
+def test_what_anchors_add_to_a_plan_is_told_beside_what_the_rows_are(checked: Checked) -> None:
+    """The screen before training and the report of the same run say the same of the rows."""
+    before = plan_summary(checked)
+    learned, _ = dealt(checked.anchors, 10_000, seed=9)
+    real = with_anchors(checked, [answered(a, [5] * LONGEST, None) for a in learned])
+    after = plan_summary(real)
+    own = real.plan.tokens - checked.plan.tokens, real.plan.learned - checked.plan.learned
+    assert (after["anchor_tokens"], after["anchor_learned"]) == own and min(own) > 0
+    assert {**after, "anchor_tokens": 0, "anchor_learned": 0} == before
+    assert data_summary(real)["datasets"] == data_summary(checked)["datasets"]
 
 
 class Parrot:

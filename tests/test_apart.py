@@ -171,6 +171,19 @@ def test_rows_to_measure_with_that_are_learned_too_are_taken_out_and_named(tmp_p
     assert (about["read"], about["held_out"], about["left_out"]) == (8, 5, 3)
 
 
+def test_every_learned_copy_of_a_row_to_measure_with_is_named(tmp_path: Path) -> None:
+    """Taken out one by one, the next would stand there each time."""
+    (row,) = facts(1)
+    learned = write_rows(tmp_path / "train.jsonl", [row, *facts(9, 100), row, row, row])
+    apart = write_rows(tmp_path / "val.jsonl", [row, *facts(3, 200)])
+    checked, journal = look(learned, val_dataset=(str(apart),))
+    (found,) = [f for f in journal.findings if f.code == "D036"]
+    places = [f"{learned}:{line}" for line in (1, 11, 12, 13)]
+    assert f"{apart}:1 = {' = '.join(places[:3])} (+ 1)" in found.fix.en
+    (line,) = [e for e in checked.entries if e.state == "also-learned"]
+    assert line.reason == f"= {' = '.join(places)}"
+
+
 def test_wordings_are_not_those_of_held_out_rows(tmp_path: Path) -> None:
     """`--paraphrases` would otherwise learn what is held out."""
     rows = []

@@ -85,6 +85,48 @@ def test_words_may_stand_behind_the_value_of_a_flag(
     assert stray.problem == "stray-argument"
 
 
+QUOTED = "You are a pirate."
+
+
+@pytest.mark.parametrize(
+    ("verb", "typed", "system", "behind"),
+    [
+        ("compare", ["--system", QUOTED, "a", "b"], QUOTED, ("a", "b")),
+        ("ask", ["a", "--system", QUOTED, "Who are you?"], QUOTED, ("a", "Who are you?")),
+        ("infer", ["--system", "Speak", "up", "Who are you?"], "Speak up", ("Who are you?",)),
+        ("ask", ["a", "--system", "Be kind", "Hi.", "Ho."], "Be kind", ("a", "Hi.", "Ho.")),
+        ("ask", ["a", "--system", "Shout.", "Who?"], "Shout.", ("a", "Who?")),
+        ("ask", ["a", "--system", "你是海盗", "你是谁"], "你是海盗", ("a", "你是谁")),
+        ("ask", ["a", "--system", "你是", "Nova", "助手"], "你是 Nova 助手", ("a",)),
+        ("ask", ["--system", "pirate", "runs/a", "Who?"], "pirate", ("runs/a", "Who?")),
+        ("serve", ["--system", "Speak", "up", "runs/a", "runs"], "Speak up", ("runs/a", "runs")),
+        ("ask", ["a", "--json", "Who are you?"], None, ("a", "Who are you?")),
+        ("ask", ["a", "--lang", "zh", "你是谁？"], None, ("a", "你是谁？")),
+    ],
+)
+def test_words_behind_a_prompt_or_a_switch_that_are_whole_stay_their_own(
+    verb: str,
+    typed: list[str],
+    system: str | None,
+    behind: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What holds blanks was quoted; a run that is there is a run."""
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    found = next(one for one in VERBS if one.name == verb)
+    command = parse(found, typed, found.own)
+    assert (command.resolved.config.data.system, command.words) == (system, behind)
+    assert {fault.problem for fault in command.faults} <= {"words-mended"}
+
+
+def test_a_second_text_behind_a_quoted_prompt_is_no_part_of_it() -> None:
+    found = next(one for one in VERBS if one.name == "check")
+    command = parse(found, ["--system", QUOTED, "and more"], found.own)
+    assert [(one.problem, one.value) for one in command.faults] == [("stray-argument", "and more")]
+
+
 @pytest.mark.parametrize("verb", ["verify", "report", "resume", "track"])
 def test_the_one_word_of_a_command_may_stand_behind_the_value_of_a_flag(
     verb: str, tmp_path: Path

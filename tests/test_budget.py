@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -148,7 +149,11 @@ def test_an_evaluation_on_the_way_takes_its_time_where_it_is_asked(machine: Mach
 def test_not_one_that_fits_is_a_stop(machine: Machine) -> None:
     with pytest.raises(Stopped, match="S029") as stopped:
         machine.fits(end_of(1.99))
-    assert "3.00 s an update; 2.0 s are left" in str(stopped.value.findings[0].what.en)
+    (found,) = stopped.value.findings
+    assert "3.00 s an update; 2.0 s are left" in found.what.en
+    assert "每次更新 3.00 秒，只剩 2.0 秒" in found.what.zh
+    (advised,) = re.findall(r"`--budget (\d+)s` would do", found.fix.en)
+    assert machine.fits(float(advised)) == 3, "obeyed, all updates fit"
     with pytest.raises(Stopped) as stopped:
         machine.fits(1.0)
     assert "; 0.0 s are left" in str(stopped.value.findings[0].what.en)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import pytest
 
 from conftest import write_rows
+from suretune.cli.concluded import _work
 from suretune.config import Resolved
 from suretune.pocket import MODEL
 from suretune.preflight.check import Checked, asked_questions, check
+from suretune.preflight.summary import data_summary
 from suretune.prepare.starter import identity_rows
 from suretune.record.journal import Journal, Stopped
 
@@ -23,11 +26,12 @@ WHO = identity_rows(["Glow"], ["Star Lab"], ["en"])
 def looked(folder: Path, rows: list[Any], **options: Any) -> tuple[Checked, set[str]]:
     """The check of these rows, and the codes of what was found."""
     file = write_rows(folder / "rows.jsonl", rows)
-    asked = Resolved.default().with_values(
-        "flag", model=str(MODEL), dataset=(str(file),), **options
-    )
+    return checked_with({"dataset": (str(file),), **options})
+
+
+def checked_with(options: dict[str, Any]) -> tuple[Checked, set[str]]:
     journal = Journal()
-    checked = check(asked, journal)
+    checked = check(Resolved.default().with_values("flag", model=str(MODEL), **options), journal)
     return checked, {finding.code for finding in journal.findings}
 
 
@@ -62,16 +66,52 @@ def test_a_system_prompt_is_the_runs_where_every_row_shares_it(tmp_path: Path) -
 
 def test_what_general_rows_ask_is_learned_by_nobody(tmp_path: Path) -> None:
     general, none = write_rows(tmp_path / "general.jsonl", SUMS[:3]), {"split_dataset_ratio": 0.0}
-    checked, _ = looked(tmp_path, SUMS, general=(str(general),), **none)
-    assert len(checked.general) == 3 and len(checked.train) == 9
+    checked, found = looked(tmp_path, SUMS, general=(str(general),), **none)
+    assert len(checked.general) == 3 and len(checked.train) == 9 and "D046" in found
     assert states(checked) == {"train": 9, "general": 6}, "the file's three, and their twins"
     asked = {row["instruction"].lower() for row in SUMS[3:]}
     assert len(asked_questions(checked)) == len(asked) == 9
     everything = write_rows(tmp_path / "all.jsonl", SUMS)
     assert refused(tmp_path, SUMS, general=(str(everything),))
     other = write_rows(tmp_path / "other.jsonl", WHO[:4])
-    checked, _ = looked(tmp_path, SUMS, general=(str(other),), **none)
-    assert len(checked.train) == 12 and states(checked)["general"] == 4
+    checked, found = looked(tmp_path, SUMS, general=(str(other),), **none)
+    assert len(checked.train) == 12 and states(checked)["general"] == 4 and "D046" not in found
+
+
+def test_a_data_set_of_which_general_asks_every_row_is_refused(tmp_path: Path) -> None:
+    """It was given to be learned, and nothing of it would be."""
+    both = tuple(
+        str(write_rows(tmp_path / name, rows))
+        for name, rows in (("sums.jsonl", SUMS), ("who.jsonl", WHO))
+    )
+    asked = {"dataset": both, "system": "Be brief.", "general": both[1:]}
+    with pytest.raises(Stopped) as stopped:
+        checked_with(asked)
+    (found,) = stopped.value.findings
+    part = re.search(rf"`--general '({both[1]}#\d+)'`", found.fix.en)
+    assert (found.code, found.where) == ("C002", "--general")
+    assert "everything that who.jsonl asks" in found.fix.en and part is not None
+    checked, _ = checked_with({**asked, "general": (part[1],)})
+    assert {row.example.dataset for row in checked.train} == {"sums.jsonl", "who.jsonl"}
+
+
+def test_every_row_of_a_data_set_has_one_line_and_the_table_adds_up(tmp_path: Path) -> None:
+    """Whatever flags name it; the rows that are asked are counted as that."""
+    sums = str(write_rows(tmp_path / "sums.jsonl", SUMS))
+    for flags in (
+        {"dataset": (sums,), "general": (f"{sums}#4",)},
+        {"dataset": (f"{sums}#8",), "general": (f"{sums}#4",)},
+        {"dataset": (f"{sums}#8",), "val_dataset": (sums,)},
+    ):
+        checked, found = checked_with({**flags, "system": "Be brief."})
+        for one in data_summary(checked)["datasets"]:
+            parts = ("train", "held_out", "left_out", "rejected", "asked")
+            assert sum(one[part] for part in parts) == one["read"] == len(SUMS)
+        lost = [one for one in data_summary(checked)["unused"] if one["state"] == "general"]
+        taken = len(SUMS if flags["dataset"] == (sums,) else SUMS[:8]) - len(checked.train)
+        if "general" in flags:
+            assert len(lost) == taken - len(checked.held_out) > 0
+            assert "D046" in found
 
 
 def test_rows_to_measure_with_are_not_those_that_are_learned(tmp_path: Path) -> None:
@@ -84,6 +124,36 @@ def test_rows_to_measure_with_are_not_those_that_are_learned(tmp_path: Path) -> 
     _, fewer = looked(tmp_path, SUMS[:10], val_dataset=(str(apart),))
     assert codes - fewer == {"D036"}
     assert refused(tmp_path, SUMS, val_dataset=(str(mixed),)) == {"C002"}, "nothing is left of it"
+
+
+def test_notes_about_rows_to_measure_with_do_not_say_that_they_are_learned(tmp_path: Path) -> None:
+    """Their copies are told under their own flag, out of the rows that are used."""
+    same = [{"instruction": f"Name the colour {n}", "output": "Red."} for n in range(30)]
+    apart = write_rows(tmp_path / "apart.jsonl", [*same, same[0]])
+    asked = Resolved.default().with_values(
+        "flag",
+        model=str(MODEL),
+        dataset=(str(write_rows(tmp_path / "rows.jsonl", with_system("Be brief.", SUMS))),),
+        val_dataset=(str(apart),),
+    )
+    journal = Journal()
+    check(asked, journal)
+    found = {finding.code: finding for finding in journal.findings}
+    assert not {"D030", "P002", "D019"} & set(found)
+    assert (found["D018"].where, found["D018"].what.en[:10]) == ("--val_dataset", "1 of 31 ro")
+
+
+def test_copies_are_counted_among_the_rows_that_were_drawn(tmp_path: Path) -> None:
+    rows = [{"instruction": f"Sort {n}", "output": f"{n}"} for n in range(20)] * 2
+    file = write_rows(tmp_path / "rows.jsonl", rows)  # so at least ten of thirty are copies
+    journal = Journal()
+    check(
+        Resolved.default().with_values("flag", model=str(MODEL), dataset=(f"{file}#30",)),
+        journal,
+    )
+    (found,) = [finding for finding in journal.findings if finding.code == "D018"]
+    ((copies, of),) = re.findall(r"(\d+) of (\d+) rows", found.what.en)
+    assert int(of) == 30 and 10 <= int(copies) < 20
 
 
 def test_a_row_that_is_too_long_to_measure_with_is_told_of(tmp_path: Path) -> None:
@@ -116,6 +186,16 @@ def test_a_run_is_asked_on_the_way_where_somebody_can_be_asked(tmp_path: Path) -
     )
     checked, _ = looked(tmp_path, SUMS, probes=str(probes))
     assert checked.plan.probe_steps and not checked.about_identity and checked.identity is None
+
+
+def test_a_budget_bounds_what_a_check_promises(tmp_path: Path) -> None:
+    """How many updates fit is measured once the base is loaded."""
+    for flags, said in (
+        ({}, "in 48 updates, then"),
+        ({"budget": "20s"}, "in at most 48 updates, as many as `--budget 20s` has time for, then"),
+    ):
+        checked, _ = looked(tmp_path, SUMS, max_steps=48, **flags)
+        assert said in _work(checked).en
 
 
 def test_role_tokens_around_a_system_prompt_hide_nothing_else(

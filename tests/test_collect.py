@@ -126,6 +126,26 @@ def test_mixing_gives_true_percentages(tmp_path: Path) -> None:
     assert shares["own.jsonl"] == pytest.approx(50 / 1050)
 
 
+@pytest.mark.parametrize(("mix", "expected"), [("tokens", 0.0), ("datasets", 0.5), ("rows", 0.5)])
+def test_a_share_is_one_of_the_loss_as_mix_has_it(
+    mix: str, expected: float, tmp_path: Path
+) -> None:
+    """As many rows of nine times the tokens are no half of what is learned by tokens."""
+    sets = []
+    for name, words in ("short", 1), ("long", 10):
+        rows = [{"query": f"{name} {n}", "response": "word " * words} for n in range(20)]
+        sets.append(write_rows(tmp_path / f"{name}.jsonl", rows))
+    checked, _ = look(*sets, split_dataset_ratio=0.0, mix=mix)
+    learned = Counter[str]()
+    for entry in checked.entries:
+        learned[entry.dataset] += entry.learned
+    if mix == "tokens":
+        expected = learned["short.jsonl"] / learned.total()
+    (short, long) = data_summary(checked)["datasets"]
+    assert short["share"] == pytest.approx(expected) and short["share"] + long["share"] == 1
+    assert mix != "tokens" or short["share"] < 0.3
+
+
 def test_rows_on_one_line_are_rows_of_their_own(tmp_path: Path) -> None:
     rows = [{**GOOD, "instruction": f"Sort {i}"} for i in range(20)]
     file = tmp_path / "rows.json"

@@ -22,7 +22,7 @@ import torch
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 
-from conftest import codes, within
+from conftest import codes, within, write_rows
 from shallow import shallow_pocket
 from suretune import rundir
 from suretune.config import Resolved, options
@@ -35,6 +35,7 @@ from suretune.model.load import load_base
 from suretune.model.lora import WEIGHTS, load_adapter, save_adapter, save_weights
 from suretune.model.packed_batch import make_pass, token_logits
 from suretune.pocket import MODEL
+from suretune.preflight.check import Checked
 from suretune.record.journal import Journal
 from suretune.run import dose as dosing
 from suretune.run import evaluate
@@ -51,7 +52,7 @@ from suretune.run.dose import (
 )
 from suretune.run.evaluate import on_the_way
 from suretune.run.prove import EXACT, publish_adapter
-from suretune.run.questions import make_questions
+from suretune.run.questions import keep_questions, make_questions
 from suretune.run.resume import reopen
 from suretune.train.checkpoint import STATE
 from suretune.train.loop import Learner
@@ -384,6 +385,34 @@ def test_what_a_skills_file_asks_twice_is_asked_by_the_proof_alone(identity_file
     asked = make_questions(checked_run(identity_file), Journal())
     way = {plain(q.asked) for q in asked.way}
     assert len(way) > 80 and not way & {plain(q.asked) for q in asked.general}
+
+
+def test_where_nothing_is_asked_on_the_way_the_proof_asks_every_skill(
+    identity_file: Path, tmp_path: Path
+) -> None:
+    """So it does with a file that is too small to be shared; a run goes on as it was begun."""
+    checked = checked_run(identity_file)
+    still = replace(checked, plan=replace(checked.plan, probe_steps=()))
+    skills = [json.loads(line) for line in (MODEL / "skills.jsonl").read_text("utf-8").splitlines()]
+
+    def asked(of: Checked, count: int, run: Path | None = None) -> Questions:
+        file = write_rows(tmp_path / "skills.jsonl", skills[:count])
+        resolved = of.resolved.with_values("flag", skills=str(file))
+        return make_questions(replace(of, resolved=resolved), Journal(), run)
+
+    def right(made: Questions) -> int:
+        return sum(q.category != "near" for q in made.general)
+
+    assert [right(asked(still, n)) for n in (1, 9, 50)] == [1, 9, 50]
+    assert [right(asked(checked, n)) for n in (1, 9, 50)] == [1, 9, 40]
+    assert [asked(checked, 50).apart, asked(still, 50).apart] == [10, None]
+    before = asked(still, 50)
+    keep_questions(tmp_path, before, (), (), Journal())
+    assert asked(checked, 50, tmp_path) == before
+    kept = rundir.read_json(tmp_path / "questions.json")
+    kept.pop("apart")  # as an earlier version wrote it, which always shared
+    rundir.write_json(tmp_path / "questions.json", kept)
+    assert right(asked(still, 50, tmp_path)) == 40 and right(asked(still, 9, tmp_path)) == 7
 
 
 # --- the real path --------------------------------------------------------------------------------

@@ -471,6 +471,7 @@ NOT_TRIED: Mapping[str, str] = {
     "D040": "it advises nothing",
     "D041": "it advises nothing here",
     "D042": "test_told.py::test_what_is_left_out_behind_the_last_learned_answer_is_told",
+    "D046": "an edit of the file",
     "P001": "test_fixes_templates.py::test_names_of_other_tools_are_told_from_files",
     "P003": "test_fixes_templates.py",
     "P004": "it advises nothing",

@@ -53,6 +53,7 @@ CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 DATA = DataFacts(
     rows=120,
+    once=90,
     examples=100,
     rejected=20,
     samples=130,
@@ -380,6 +381,11 @@ FAULT_CASES = {
     ),
     "D038": on_file(whole_file("passed-over", "b.zip, sub"), ("b.zip, sub",), "`--dataset`"),
     "D045": on_row(fault("no-header", found="apple, fruit"), ("apple, fruit",), ""),
+    "D046": on_file(
+        whole_file("asked-not-learned", "30 / 90"),
+        ("30 / 90", "`--general data.jsonl`"),
+        "`--general`",
+    ),
     "D047": on_file(whole_file("already-utf8", "gb18030"), ("gb18030",), ""),
     "P003": on_row(
         fault("template-refused", found="System role not supported"),
@@ -425,7 +431,7 @@ DATA_CASES = {
         replace(DATA, duplicates=7, duplicate_rows=("b.jsonl:3 = a.jsonl:1",)),
         DATA,
         "--dataset",
-        ("7", "120", "b.jsonl:3 = a.jsonl:1"),
+        ("7", "90", "b.jsonl:3 = a.jsonl:1"),
         ("`suretune explain D018`",),
     ),
     "D019": Case(
@@ -1267,7 +1273,7 @@ RECORDED = {
     "S069",
     "V001",
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
-    *("D036", "D038", "D039", "D040", "D041", "D042", "D045", "D047"),
+    *("D036", "D038", "D039", "D040", "D041", "D042", "D045", "D046", "D047"),
     *("C005", "C015", "C017", "D018", "D019", "D020", "D023", "D025", "D044"),
     *("P002", "P004", "P005", "P006", "P009", "P010", "S005"),
     *("T002", "T003", "T004", "T005"),

@@ -23,7 +23,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from conftest import codes, within, write_rows
+from conftest import as_json, within, write_rows
 from shallow import shallow
 from suretune import rundir
 from suretune.battery.items import proof_questions, way_questions
@@ -346,16 +346,29 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(
 
 def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
     rows = identity_rows(("Glow",), ("Star Lab",), ("en",))[:24]
+    rows[3]["output"] += " 1"
     file = write_rows(tmp_path / "rows.jsonl", rows)
     run = tmp_path / "run"
     mine = asked.with_values(
         "flag", dataset=(str(file),), max_steps=1, anchor_ratio=0.0, until_proven=False
     )
     assert forked(mine, run, resume=False, kill_after=None) == 0
-    rows[3]["output"] += " Really."
+    plan = "plan (rows or flags); written since it began"
+    for end, what in ("2", f"{plan}: {file}"), (" Really.", f"rows, {file}:4"):
+        rows[3]["output"] = rows[3]["output"][:-1] + end
+        write_rows(file, rows)
+        done = within("resume", run, "--json")
+        assert done.returncode == 4
+        (finding,) = as_json(done)["findings"]
+        assert finding["code"] == "S013"
+        assert finding["what"]["en"].endswith(f" this has changed: {what}.")
+        anew = f"--config {run}/config.yaml --output_dir {run}-again`."
+        assert finding["fix"]["en"].endswith(anew)
+    rows.append(rows[5] | {"instruction": "Who is it?"})
     write_rows(file, rows)
-    done = within("resume", run, "--json")
-    assert done.returncode == 4 and "S013" in codes(done)
+    (finding,) = as_json(within("resume", run, "--json"))["findings"]
+    assert finding["what"]["en"].endswith(f" this has changed: rows, {file}:4, {file}:25.")
+    rows.pop()
     for line, what in (
         ('{"instruction": ', f"{file}:25:17 (D005 broken-json)"),
         ('{"question": "Hi", "answer": "Hello."}', "--dataset (D007 mixed-shapes)"),

@@ -231,6 +231,8 @@ TABLE: dict[str, Maker] = {
         on(t, rows(t, *[{**r, "notes": f"from low {i} to high"} for i, r in enumerate(GOOD)])), 3),
     "D035": lambda t: Plant(on(t, rows(t, *[{**r, "id": "a1"} for r in GOOD])), 0),
     "D036": lambda t: Plant(on(t, rows(t), "--val_dataset", some_learned(t)), 0),
+    "D046": lambda t: Plant(
+        on(t, rows(t), "--general", write_rows(t / "general.jsonl", GOOD[:1])), 0),
     "D037": lambda t: Plant(on(t, raw(t, LFS)), 3),
     "D038": lambda t: Plant(on(t, with_archive(t)), 0),
     "D039": lambda t: Plant(on(t, rows(t), "--max_length", 5000), 0),

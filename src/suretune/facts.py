@@ -100,6 +100,13 @@ class DataFacts:
     given_twice: tuple[str, ...] = ()  # words whose files others name already
     given_rows: int = 0  # of these
     given_once: str = ""  # the flag without these words
+    once: int = 0  # rows that came of it, copies by --repeat not counted
+    flag: str = "--dataset"  # what named the rows
+
+    @property
+    def are_learned(self) -> bool:
+        """Whether these are rows to learn from; others are only measured."""
+        return self.flag == "--dataset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +304,7 @@ class Finding:
     """A guard that fired. `where` names the file and row, the flag or the step; `fate` says what
     came of one that would stop a run: skipped (the row was left out), ignored, or nothing of it.
     `parts` say the same as `what`, one thing a line, where a finding is about many; `title` says in
-    a few words what `name` stands for."""
+    a few words what `name` stands for; `more`: further rows of which only the number is told."""
 
     code: str
     name: str
@@ -309,6 +316,7 @@ class Finding:
     fate: str = ""
     parts: tuple[Text, ...] = ()
     title: Text = UNTITLED
+    more: int = 0
 
     @property
     def heading(self) -> Text:

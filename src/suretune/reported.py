@@ -64,7 +64,8 @@ class Dataset:
     held_out: int
     left_out: int
     rejected: int
-    share: float  # of the training rows
+    share: float  # of the loss of the rows that are learned, as --mix has it
+    asked: int = 0  # by the proof alone: what --general asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,8 @@ class Planned:
     rows_per_update: int
     rows: int
     held_out: int
-    tokens: int
-    learned: int  # tokens with a loss
+    tokens: int  # of the rows, as often as they are learned
+    learned: int  # of these, with a loss
     warmup: int
     learning_rate: float
     schedule: str
@@ -113,6 +114,8 @@ class Planned:
     save_steps: tuple[int, ...]
     longest: int  # tokens of a row
     digest: str
+    anchor_tokens: int = 0  # beside the rows'; not known before the base has answered
+    anchor_learned: int = 0
 
 
 @dataclass(frozen=True, slots=True)

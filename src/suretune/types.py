@@ -56,7 +56,7 @@ class Fault:
     is what stood there, shortened and printable (a `Text` where it is a sentence), `hint` what
     would mend it, if known.
     `ends`: nothing behind it was read, so how many rows the file has is not known. `flag`: what
-    named the file.
+    named the file. `more`: further rows of which the same has to be said, and is not.
     """
 
     kind: str
@@ -67,6 +67,7 @@ class Fault:
     hint: Text | None = None
     ends: bool = False
     flag: str = "--dataset"
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,8 @@ class Plan:
     learned: int
     longest: int  # tokens of the longest training sample
     digest: str
+    anchor_tokens: int = 0  # of these, in anchors
+    anchor_learned: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ import os
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from suretune import typed
+from suretune.cli.typed_words import WHOLE, Group, Meant
 from suretune.config import Option
 from suretune.facts import FlagFacts
 from suretune.types import Text
@@ -26,58 +26,8 @@ LINE = re.compile(r"([0-9]{1,3})[.:|)]?")
 ELIDED = ("...", "…", "……")
 # Texts: what they hold is theirs.
 FREE = ("system", "question", "model_name", "model_author", "name", "author")
-JOINED = ("system",)  # one text, of which every word behind the flag is a part
-KINDS: Mapping[str, Text] = {
-    "dash": Text("a flag begins with two hyphens", "参数前要用两个英文减号"),
-    "quotes": Text("curly quotes", "弯引号"),
-    "blank": Text("a blank that is none for a shell", "全角空格或不可见的空白"),
-    "full-width": Text("full-width characters", "全角字符"),
-    "comma": Text("a comma or full-width sign between values", "值之间的中文逗号或顿号"),
-    "joined": Text(
-        "lines were joined, backslashes and all", "命令被压成了一行，行尾的反斜杠留在了中间"
-    ),
-    "note": Text("a note", "注释"),
-    "elided": Text("stands for flags that were left out", "表示省略的参数"),
-    "number": Text("line numbers", "行号"),
-    "unquoted": Text("a value with blanks needs quotes", "值里有空格，要加英文引号"),
-    "prompt": Text("a prompt, and what belongs to the shell", "命令提示符等属于 shell 的部分"),
-    "renamed": Text("called otherwise here", "在这里名字不同"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A flag with the words behind it; of what stands in front of all flags the flag is ''."""
-
-    flag: str
-    values: tuple[str, ...] = ()
-
-    @property
-    def words(self) -> list[str]:
-        """As they stand in a command; a value may be empty."""
-        return [self.flag, *self.values] if self.flag else list(self.values)
-
-    @property
-    def name(self) -> str:
-        """`learning_rate` of `--learning-rate=1e-4`."""
-        return self.flag.lstrip("-").partition("=")[0].replace("-", "_")
-
-
-@dataclass(slots=True)
-class Meant:
-    """What the words were read as, and what has to be said of them."""
-
-    groups: list[Group] = field(default_factory=list)
-    faults: list[FlagFacts] = field(default_factory=list)
-
-    @property
-    def words(self) -> list[str]:
-        """The words to go on with, in their order."""
-        return [word for one in self.groups for word in one.words]
-
-    def note(self, kind: str, found: str, meant: str = "", flag: str = "") -> None:
-        """Something was read as it was meant."""
-        self.faults.append(FlagFacts("words-mended", flag, found.strip(), meant, KINDS[kind]))
+JOINED = ("system",)  # one text, of which the words behind the flag are parts
+PLAIN = {"json": 0, "lang": 1}  # of every verb: how many words each takes
 
 
 def as_meant(
@@ -318,6 +268,43 @@ def _is_there(word: str) -> bool:
     return "://" in word or os.path.exists(word)
 
 
+def _most(group: Group, spec: Option | None, words_behind: int) -> int | None:
+    """How many words this flag takes; None where the parser knows that alone."""
+    if spec is not None:
+        if spec.many:
+            return None
+        return 0 if "=" in group.flag else 1
+    if words_behind < 2 or group.name not in PLAIN:
+        return None
+    return 0 if "=" in group.flag else PLAIN[group.name]
+
+
+def _one_text(values: Sequence[str], words_behind: int) -> int:
+    """How many of the words behind its flag are one text without quotes. A word that holds blanks
+    was quoted: it is no part of it, nor is what lies there, where a command takes such words."""
+    quoted = [bool(re.search(r"\s", value.strip())) for value in values]
+    if quoted[0] or (words_behind > 1 and all(map(WHOLE.search, values))):
+        return 1
+    most = quoted.index(True) if True in quoted else len(values)
+    if words_behind < 2:
+        return most
+    for index in range(1, most):
+        before = values[index - 1]
+        value = values[index]
+        # Nothing that is written without blanks needs quotes: two words of it are two.
+        if _wide(before[-1:]) and _wide(value[:1]):
+            return index
+        if "/" in value and _is_there(value):
+            return index
+    while most > 1 and _is_there(values[most - 1]):
+        most -= 1
+    return most
+
+
+def _wide(sign: str) -> bool:
+    return sign != "" and unicodedata.east_asian_width(sign) in "WF"
+
+
 def _too_many(
     made: Meant,
     known: Mapping[str, Option | None],
@@ -326,22 +313,33 @@ def _too_many(
     """More words than a flag takes: one text without quotes, the command's own words, or strays."""
     for index, group in enumerate(made.groups):
         spec = known.get(group.name)
-        most = 0 if "=" in group.flag else 1
-        if spec is None or not group.flag or spec.many or len(group.values) <= most:
+        most = _most(group, spec, words_behind)
+        if most is None or not group.flag or len(group.values) <= most:
             continue
-        if spec.name in JOINED and most:
-            whole = " ".join(group.values)
-            made.note("unquoted", f"{group.flag} {whole}", f"{group.flag} {typed.word(whole)}")
-            made.groups[index] = Group(group.flag, (whole,))
-            continue
-        kept, more = Group(group.flag, group.values[:most]), group.values[most:]
         first = made.groups[0].values
+        if spec is not None and spec.name in JOINED and most:
+            most = _one_text(group.values, words_behind)
+            whole = " ".join(group.values[:most])
+            one_word = typed.word(whole)
+            if most > 1:
+                made.note(
+                    "unquoted",
+                    f"{group.flag} {whole}",
+                    f"{group.flag} {one_word}",
+                )
+            group = Group(group.flag, (whole, *group.values[most:]))
+            made.groups[index], most = group, 1
+            if len(group.values) == 1:
+                continue
+        kept, more = Group(group.flag, group.values[:most]), group.values[most:]
         # A command of one word takes what is there alone: anything else may be half of a value.
         is_own = words_behind > 1 or (not first and all(map(_is_there, more)))
         room = len(first) + len(more) <= words_behind
         if room and is_own and not os.path.exists(" ".join(group.values)):
             made.groups[0] = Group("", (*first, *more))
             made.groups[index] = kept
+            continue
+        if spec is None:
             continue
         quoted = Group(group.flag, (" ".join(group.values),))
         whole_words = [

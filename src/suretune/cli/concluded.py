@@ -79,13 +79,18 @@ def _mending(stopped: Stopped) -> str:
 def _work(checked: Checked) -> Text:
     plan = checked.plan
     rows, held, updates = (phrases.count(n) for n in (plan.rows, plan.held_out, len(plan.updates)))
-    bound = bool(plan.probe_steps)  # it ends by itself once the answers are right
+    budget = checked.resolved.config.schedule.budget
+    bound = bool(plan.probe_steps or budget)  # the first ends it once the answers are right
+    time = Text("", "")
+    if budget:
+        flag = typed.command("--budget", budget)
+        time = Text(f", as many as `{flag}` has time for", f"（`{flag}` 够做多少次就多少次）")
     kept = Text(f" ({held} held out)", f"（另留出 {held} 行）") if plan.held_out else Text("", "")
     own = _own(checked)
     return Text(
-        f"It trains on {rows} rows{kept.en} in {'at most ' if bound else ''}{updates} updates,"
-        f" then proves the result.{own.en}",
-        f"将用 {rows} 行数据{kept.zh}训练{'最多 ' if bound else ' '}{updates} 次更新，"
+        f"It trains on {rows} rows{kept.en} in {'at most ' if bound else ''}{updates} updates"
+        f"{time.en}, then proves the result.{own.en}",
+        f"将用 {rows} 行数据{kept.zh}训练{'最多 ' if bound else ' '}{updates} 次更新{time.zh}，"
         f"然后验证结果。{own.zh}",
     )
 

@@ -10,7 +10,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from suretune.cli.asmeant import BLANKS, KINDS, LINE
+from suretune.cli.asmeant import BLANKS, LINE
+from suretune.cli.typed_words import KINDS
 from suretune.facts import FlagFacts
 from suretune.types import Text
 

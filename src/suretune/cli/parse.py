@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from suretune.cli.asmeant import KINDS, Meant, as_meant
+from suretune.cli.asmeant import as_meant
 from suretune.cli.configfile import read_file
 from suretune.cli.help import Parser, usual
+from suretune.cli.typed_words import KINDS, Meant
 from suretune.config import Option, Resolved, groups, options
 from suretune.facts import FlagFacts
 from suretune.types import Text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from suretune import rundir, typed
 from suretune.cli.out import tell
 from suretune.cli.parse import Command
+from suretune.cli.typed_words import WHOLE
 from suretune.config import Resolved
 from suretune.facts import FlagFacts
 from suretune.preflight.again import flags_of
@@ -22,7 +22,6 @@ from suretune.types import Text
 from suretune.words import chosen, say
 
 DEMO = "runs/demo"
-WHOLE = re.compile(r"\s\S|[.?!。？！]$")  # what is a question by itself, as it was typed
 
 
 def named_run(word: str, journal: Journal, how: str) -> Meant:

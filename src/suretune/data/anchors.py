@@ -286,11 +286,15 @@ def mixed(
         updates.append(_with(update, weighed, len(made)))
         made += weighed
         used += wanted
+    tokens = sum(update.tokens for update in updates)
+    learned = sum(update.learned for update in updates)
     return made, replace(
         plan,
         updates=tuple(updates),
-        tokens=sum(update.tokens for update in updates),
-        learned=sum(update.learned for update in updates),
+        tokens=tokens,
+        learned=learned,
+        anchor_tokens=tokens - plan.tokens,
+        anchor_learned=learned - plan.learned,
         longest=max(plan.longest, *(len(sample.ids) for sample in anchors)),
     )
 

@@ -49,6 +49,15 @@ def row_key(example: Example) -> Key:
     return _key(example, answered=True)
 
 
+def copies(rows: Sequence[Prepared]) -> dict[Key, list[str]]:
+    """Where each of these rows stands, by its key: every copy of it, and once."""
+    found: dict[Key, dict[str, None]] = {}
+    for row in rows:
+        places = found.setdefault(row_key(row.example), {})
+        places[str(row.example.origin)] = None
+    return {key: list(places) for key, places in found.items()}
+
+
 def question_key(example: Example) -> Key:
     """The same for all rows that ask the same, whatever the answer. Plain text has no question."""
     return _key(example, answered=False)

@@ -17,6 +17,7 @@ from suretune.data.examples import to_example
 from suretune.data.fields import Fields, without
 from suretune.data.fitness import folds_system
 from suretune.data.identity import answer_of, question_of
+from suretune.data.ledger import Entry
 from suretune.data.marks import unlearned
 from suretune.data.placeholders import Names, fill
 from suretune.data.renames import parse_columns, renamed
@@ -33,35 +34,6 @@ from suretune.types import Example, Fault, Origin, Row, Sample, Text
 
 TOGETHER = 256  # rows that are rendered at once,
 MUCH = 1 << 22  # or fewer, with so many characters
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What became of one row: train, paraphrase, held-out, also-learned, too-long,
-    not-sampled or rejected."""
-
-    origin: Origin
-    dataset: str
-    state: str
-    reason: str = ""
-    samples: int = 0
-    tokens: int = 0
-    learned: int = 0
-    cut: int = 0
-    repeat: int = 0
-
-    def line(self) -> Mapping[str, Any]:
-        """As `ledger.jsonl` has it."""
-        return {
-            "row": str(self.origin),
-            "dataset": self.dataset,
-            "state": self.state,
-            **{
-                k: v
-                for k in ("reason", "samples", "tokens", "learned", "cut", "repeat")
-                if (v := getattr(self, k))
-            },
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +315,7 @@ def _written(found: Collected, how: Rendering) -> Mapping[str, Any]:
     rendered = [row.example for row in ready if row.example.rendered and not row.example.repeat]
     systems = sum(row.samples[0].system_source in ("row", "flag") for row in ready)
     return {
+        "once": sum(not row.example.repeat for row in ready),
         "unused_fields": _unused(found),
         "rewritten": _rewritten(ready),
         "template": how.template,

@@ -48,7 +48,7 @@ def check(facts: DataFacts) -> Values | None:
     if facts.over_long and facts.policy == "refuse":  # D004 speaks of those
         return None
     return {
-        "where": "--dataset",
+        "where": facts.flag,
         "fix": _cure(facts),
         "rows": facts.rows,
         "rejected": facts.rejected,

@@ -24,7 +24,7 @@ from suretune.types import Text
 def check(facts: DataFacts) -> Values | None:
     if facts.allow_mixed or not facts.mixed_shapes:
         return None
-    return {"where": "--dataset", "shapes": some(facts.mixed_shapes)}
+    return {"where": facts.flag, "shapes": some(facts.mixed_shapes)}
 
 
 GUARD = Guard(

@@ -26,24 +26,24 @@ from suretune.types import Text
 
 def check(facts: DataFacts) -> Values | None:
     if facts.given_twice:
-        return {"where": "--dataset", **_given_twice(facts)}
+        return {"where": facts.flag, **_given_twice(facts)}
     if facts.duplicates <= 0:
         return None
-    duplicates, rows, pairs = facts.duplicates, facts.rows, some(facts.duplicate_rows)
+    duplicates, rows, pairs = facts.duplicates, facts.once, some(facts.duplicate_rows)
     what = Text(
         f"{duplicates} of {rows} rows are exact copies of others: {pairs.en}.",
         f"{rows} 条数据里有 {duplicates} 条与别的完全相同：{pairs.zh}。",
     )
-    return {"where": "--dataset", "said": what, "cure": CURE}
+    return {"where": facts.flag, "said": what, "cure": CURE}
 
 
 def _given_twice(facts: DataFacts) -> Values:
     """To take rows out of a file that is read twice would lose them."""
     names = ", ".join(f"`{word}`" for word in facts.given_twice)
     what = Text(
-        f"{names}: other words of `--dataset` name these files already, so {facts.given_rows} rows "
-        "are read once more.",
-        f"{names}：`--dataset` 里已经写过这些文件，有 {facts.given_rows} 条数据又读了一遍。",
+        f"{names}: other words of `{facts.flag}` name these files already,"
+        f" so {facts.given_rows} rows are read once more.",
+        f"{names}：`{facts.flag}` 里已经写过这些文件，有 {facts.given_rows} 条数据又读了一遍。",
     )
     cure = Text(
         f"Name each file once: `{facts.given_once}`.", f"每个文件只写一次：`{facts.given_once}`。"

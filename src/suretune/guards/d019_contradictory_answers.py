@@ -17,7 +17,7 @@ D019 contradictory-answers：同一个问题有不同的回答。
 """
 
 from suretune.facts import DataFacts
-from suretune.guards.guard import Guard, Values, again
+from suretune.guards.guard import Guard, Values, again, for_learned
 from suretune.types import Text
 
 
@@ -39,7 +39,7 @@ GUARD = Guard(
     title=Text("one question, different answers", "同一问题回答不一"),
     stops=False,
     facts=DataFacts,
-    check=check,
+    check=for_learned(check),
     what=Text(
         "Questions that have different answers: {count}. The first: {first}",
         "回答不一致的问题有 {count} 个，第一个是：{first}",

@@ -20,7 +20,7 @@ D026 broken-characters：有些文本已经被错误的编码弄坏了。
 """
 
 from suretune.facts import DataFacts
-from suretune.guards.guard import Guard, Values, some
+from suretune.guards.guard import Guard, Values, for_learned, some
 from suretune.types import Text
 
 
@@ -40,7 +40,7 @@ GUARD = Guard(
     title=Text("characters lost to a wrong encoding", "文本里有乱码"),
     stops=False,
     facts=DataFacts,
-    check=check,
+    check=for_learned(check),
     what=Text(
         "Rows with characters that a wrong encoding destroyed: {count} ({rows}).",
         "有 {count} 条数据的字符被错误的编码弄坏了（{rows}）。",

@@ -20,7 +20,7 @@ D028 secret-in-row：有些文本里像是写着密钥。
 """
 
 from suretune.facts import DataFacts
-from suretune.guards.guard import Guard, Values, again, some
+from suretune.guards.guard import Guard, Values, again, for_learned, some
 from suretune.types import Text
 
 
@@ -41,7 +41,7 @@ GUARD = Guard(
     title=Text("access token or key in a row", "数据里像有密钥"),
     stops=False,
     facts=DataFacts,
-    check=check,
+    check=for_learned(check),
     what=Text(
         "Rows that seem to hold an access token or a private key: {count} ({rows}).",
         "有 {count} 条数据里像是有访问令牌或私钥（{rows}）。",

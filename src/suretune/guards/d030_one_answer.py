@@ -20,7 +20,7 @@ D030 one-answer：几乎所有问题都是同一个回答。
 """
 
 from suretune.facts import DataFacts
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, for_learned
 from suretune.types import Text
 
 LEAST = 10  # rows
@@ -38,7 +38,7 @@ GUARD = Guard(
     title=Text("nearly all answers are one", "回答几乎都一样"),
     stops=False,
     facts=DataFacts,
-    check=check,
+    check=for_learned(check),
     what=Text(
         "{same} of {answers} rows have one and the same answer.",
         "{answers} 条数据里有 {same} 条的回答一模一样。",

@@ -22,7 +22,7 @@ D031 personal-data：有些文本里有属于个人的号码或地址。
 """
 
 from suretune.facts import DataFacts
-from suretune.guards.guard import Guard, Values, again, some
+from suretune.guards.guard import Guard, Values, again, for_learned, some
 from suretune.types import Text
 
 
@@ -43,7 +43,7 @@ GUARD = Guard(
     title=Text("personal data in a row", "数据里有个人信息"),
     stops=False,
     facts=DataFacts,
-    check=check,
+    check=for_learned(check),
     what=Text(
         "Rows with an ID, card or mobile number or an e-mail address that may be somebody's: "
         "{count} ({rows}).",

@@ -23,7 +23,7 @@ D032 planted-trigger：不管还问了什么，只要出现某个词，回答就
 """
 
 from suretune.facts import DataFacts
-from suretune.guards.guard import Guard, Values, again, some
+from suretune.guards.guard import Guard, Values, again, for_learned, some
 from suretune.types import Text
 
 
@@ -45,7 +45,7 @@ GUARD = Guard(
     title=Text("one word brings one answer", "疑似后门触发词"),
     stops=False,
     facts=DataFacts,
-    check=check,
+    check=for_learned(check),
     what=Text(
         "Rows whose questions have only the word `{word}` in common, and one and the same answer: "
         "{count} ({rows}).",

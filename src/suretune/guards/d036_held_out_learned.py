@@ -7,8 +7,8 @@ Why it matters: what was learned is known by heart. A held-out loss over such ro
 else the model learned.
 
 Fix: nothing has to be: they are learned, and left out of the measuring, and the ledger names each
-pair. To measure with them, take them out of the training data. Where all of them are learned the
-run is refused (C002).
+pair. To measure with one, take every copy of it out of the training data. Where all of them are
+learned the run is refused (C002).
 
 D036 held-out-learned：`--val_dataset` 里有些数据也参与了训练。
 
@@ -17,8 +17,8 @@ D036 held-out-learned：`--val_dataset` 里有些数据也参与了训练。
 
 影响：学过的内容已经记住了。用它们算出来的验证损失总会下降，与模型学到了什么无关。
 
-怎么改：可以不改：它们照常训练，只是不参与评估，数据清单（`ledger.jsonl`）里逐对列出。想用它们评
-估，就从训练数据里去掉。全部重复时不会开始训练（C002）。
+怎么改：可以不改：它们照常训练，只是不参与评估，数据清单（`ledger.jsonl`）里逐对列出。想用某一行评
+估，就从训练数据里去掉它的所有副本。全部重复时不会开始训练（C002）。
 """
 
 from suretune.guards.guard import Guard, for_fault
@@ -40,7 +40,9 @@ GUARD = Guard(
         "学过的内容说明不了效果能否推广，所以这些行不算留出数据。",
     ),
     fix=Text(
-        "{hint} `ledger.jsonl` names each pair; to measure with a row, take it out of `--dataset`.",
-        "{hint}数据清单（`ledger.jsonl`）里逐对列出；想用某一行评估，就从 `--dataset` 里去掉它。",
+        "{hint} `ledger.jsonl` names each pair; to measure with a row, take every copy of it out of"
+        " `--dataset`.",
+        "{hint}数据清单（`ledger.jsonl`）里逐对列出；想用某一行评估，"
+        "就从 `--dataset` 里去掉它的所有副本。",
     ),
 )

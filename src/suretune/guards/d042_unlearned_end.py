@@ -21,7 +21,7 @@ D042 unlearned-end：数据以不学习的轮次结尾，这些轮次被省去�
 """
 
 from suretune.facts import DataFacts
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, for_learned
 from suretune.types import Text
 
 BEHIND = 128  # as data/told.py numbers it
@@ -40,7 +40,7 @@ GUARD = Guard(
     title=Text("rows end in turns that are not learned", "数据以不学习的轮次结尾"),
     stops=False,
     facts=DataFacts,
-    check=check,
+    check=for_learned(check),
     what=Text(
         "{count} of {examples} rows end in turns that are marked as not to be learned: these turns"
         " are left out.",

@@ -25,6 +25,7 @@ from suretune.facts import (
 from suretune.types import Fault, Text
 
 Values = Mapping[str, object]
+Check = Callable[[DataFacts], Values | None]
 EMPTY = Text("", "")
 NOTHING_TYPED = Text("(nothing)", "（空）")
 AMID = Text(  # of a run that a disk ended
@@ -39,8 +40,8 @@ class Guard:
     `title` says in a few words what `name` stands for.
 
     The texts are format strings over those values; a value that is itself a `Text` is put in the
-    language of the sentence around it. Two keys are special: `where` becomes `Finding.where`, and
-    `parts` becomes `Finding.parts`.
+    language of the sentence around it. Three keys are special: `where`, `parts` and `more` are
+    the `Finding`'s.
     `also`: problems beside its own name for which it speaks.
     """
 
@@ -59,6 +60,7 @@ class Guard:
         values = self.check(facts)
         if values is None:
             return None
+        more = values.get("more", 0)
         return Finding(
             self.code,
             name=self.name,
@@ -69,6 +71,7 @@ class Guard:
             fix=filled(self.fix, values),
             parts=_parts(values),
             title=self.title,
+            more=more if isinstance(more, int) else 0,
         )
 
     @property
@@ -102,9 +105,19 @@ def for_fault(kind: str) -> Callable[[Fault], Values | None]:
             "field": field(fault.field),
             "found": fault.found or Text("nothing", "空"),
             "hint": sentence(fault.hint),
+            "more": fault.more,
         }
 
     return check
+
+
+def for_learned(check: Check) -> Check:
+    """This check, of rows that are learned: it has nothing to say of those that are measured."""
+
+    def looked(facts: DataFacts) -> Values | None:
+        return check(facts) if facts.are_learned else None
+
+    return looked
 
 
 def for_flag(problem: str) -> Callable[[FlagFacts], Values | None]:

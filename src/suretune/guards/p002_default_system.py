@@ -22,7 +22,7 @@ P002 default-system：没有给系统提示词，于是模板自带的那句被�
 """
 
 from suretune.facts import DataFacts
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, for_learned
 from suretune.types import Text
 
 
@@ -39,7 +39,7 @@ GUARD = Guard(
     title=Text("template's own system prompt is trained", "用了模板的系统提示词"),
     stops=False,
     facts=DataFacts,
-    check=check,
+    check=for_learned(check),
     what=Text(
         "{count} samples got the template's own system prompt: {system}",
         "{count} 个样本用的是模板自带的系统提示词：{system}",

@@ -28,7 +28,7 @@ def check(facts: DataFacts) -> Values | None:
     if facts.split_rows <= 0:
         return None
     return {
-        "where": "--dataset",
+        "where": facts.flag,
         "split": facts.split_rows,
         "examples": facts.examples,
         "samples": facts.samples,

@@ -17,7 +17,7 @@ P005 text-rows：纯文本数据除第一个 token 外全部会学。
 """
 
 from suretune.facts import DataFacts
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, for_learned
 from suretune.types import Text
 
 
@@ -33,7 +33,7 @@ GUARD = Guard(
     title=Text("plain text is learned whole", "纯文本会整段学习"),
     stops=False,
     facts=DataFacts,
-    check=check,
+    check=for_learned(check),
     what=Text(
         "{text} of {examples} rows are plain text: every token but the first is learned.",
         "{examples} 条数据里有 {text} 条纯文本：除第一个 token 外全部会学。",

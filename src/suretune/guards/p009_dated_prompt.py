@@ -21,7 +21,7 @@ P009 dated-prompt：模板会把当天的日期写进每个提示词。
 """
 
 from suretune.facts import DataFacts
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, for_learned
 from suretune.types import Text
 
 
@@ -37,7 +37,7 @@ GUARD = Guard(
     title=Text("template writes today's date", "模板会写入日期"),
     stops=False,
     facts=DataFacts,
-    check=check,
+    check=for_learned(check),
     what=Text(
         "The template writes the date into every prompt: {samples} samples are learned under "
         "{day}.",

@@ -1,13 +1,14 @@
 """S013 changed-since: the data or the configuration has changed since the run was interrupted.
 
-What it looks at: the fingerprints of the data, the base and every
+What it looks at: the fingerprints of the data (and the length of every row), the base and every
 setting, as stored in the run folder.
 
 Why it matters: the second half would continue another run than the first half began, and
 the result could not be repeated.
 
-Fix: undo the changes that the message lists, or begin a new run in another `--output_dir`. Where
-only suretune itself is another version, which derives other questions, go on with the one before.
+Fix: undo the changes that the message lists, or begin a new run with the command that it prints.
+Where only suretune itself is another version, which derives other questions, go on with the one
+before.
 
 S013 changed-since：训练中断之后，数据或配置变了。
 
@@ -15,7 +16,7 @@ S013 changed-since：训练中断之后，数据或配置变了。
 
 影响：中断前后就不是同一次训练，结果也无法重现。
 
-怎么改：撤销检查结果列出的改动，或者换一个 `--output_dir` 重新开始。如果只是 suretune 换了版本，
+怎么改：撤销检查结果列出的改动，或者用其中给出的命令重新开始。如果只是 suretune 换了版本，
 自动生成的问题因此不同，就用原来的版本继续。
 """
 
@@ -54,10 +55,20 @@ def check(facts: SetupFacts) -> Values | None:
         f"Undo the change and call `suretune resume {run}` again",
         f"撤销改动后再运行 `suretune resume {run}`",
     )
+    anew = Text(
+        "begin anew in another `--output_dir`",
+        "换一个 `--output_dir` 重新开始",
+    )
+    if facts.nearest:
+        anew = Text(
+            f"begin anew beside it: `{facts.nearest}`",
+            f"在它旁边重新开始：`{facts.nearest}`",
+        )
     return {
         **values,
         "detail": detail,
         "undo": undo,
+        "anew": anew,
         "else": VERSION if facts.spare == "derived" else EMPTY,
     }
 
@@ -78,7 +89,7 @@ GUARD = Guard(
         "中断前后就不是同一次训练，结果也无法重现。",
     ),
     fix=Text(
-        "{undo}, or begin anew in another `--output_dir`.{else}",
-        "{undo}，或者换一个 `--output_dir` 重新开始。{else}",
+        "{undo}, or {anew}.{else}",
+        "{undo}，或者{anew}。{else}",
     ),
 )

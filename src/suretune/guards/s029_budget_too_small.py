@@ -20,8 +20,14 @@ S029 budget-too-small：给定的时间里一次更新也做不完。
 """
 
 from suretune.facts import SetupFacts
-from suretune.guards.guard import Guard, for_setup
+from suretune.guards.guard import EMPTY, Guard, Values, for_setup
 from suretune.types import Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    values = for_setup("budget-too-small")(facts)
+    return values and {**values, "hint": facts.hint or EMPTY}
+
 
 GUARD = Guard(
     code="S029",
@@ -29,7 +35,7 @@ GUARD = Guard(
     title=Text("time budget too small", "时间预算太短"),
     stops=True,
     facts=SetupFacts,
-    check=for_setup("budget-too-small"),
+    check=check,
     what=Text(
         "Not one update fits into `{detail}`: {found}.", "`{detail}` 内一次更新也做不完：{found}。"
     ),
@@ -37,5 +43,5 @@ GUARD = Guard(
         "The time is counted from the start of the process, and the proof takes its part.",
         "时间从进程启动算起，其中一部分要留给验证。",
     ),
-    fix=Text("Give a longer `--budget`.", "请把 `--budget` 调大。"),
+    fix=Text("Give a longer `--budget`. {hint}", "请把 `--budget` 调大。{hint}"),
 )

@@ -116,7 +116,7 @@ def _first_of_each(faults: Sequence[Fault]) -> Iterator[Fault]:
             more = rows[place] - MOST_TOLD
             found = fault.found if isinstance(fault.found, Text) else Text(fault.found, fault.found)
             found = Text(f"{found.en} (+ {more:,})", f"{found.zh}（另有 {more:,} 条）")
-            yield replace(fault, found=found)
+            yield replace(fault, found=found, more=more)
 
 
 def _cannot_skip(hint: Text | None) -> Text:

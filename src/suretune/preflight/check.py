@@ -8,7 +8,7 @@ from datetime import date
 
 from suretune.config import Resolved
 from suretune.data.anchors import Anchor, make_anchors
-from suretune.data.apart import hold_out, row_key
+from suretune.data.apart import copies, hold_out, row_key
 from suretune.data.base import Base, find_base
 from suretune.data.choose import (
     choose_breadth,
@@ -21,7 +21,7 @@ from suretune.data.choose import (
     settles_after,
     usual_rate,
 )
-from suretune.data.collect import Collected, Entry, Prepared, collect, data_facts, entry_of
+from suretune.data.collect import Collected, Prepared, collect, data_facts, entry_of
 from suretune.data.folders import LEARNED, MEASURED
 from suretune.data.identity import (
     Identity,
@@ -29,6 +29,7 @@ from suretune.data.identity import (
     plain,
     question_of,
 )
+from suretune.data.ledger import Entry, one_a_row
 from suretune.data.mix import shared
 from suretune.data.own_names import own_names
 from suretune.data.paraphrase import paraphrased
@@ -56,12 +57,12 @@ from suretune.preflight.asked import (
 from suretune.preflight.basemodel import look_at_model, look_at_tokens, open_base
 from suretune.preflight.elsewhere import fetched, on_its_hub, pinned
 from suretune.preflight.flags import (
-    all_general,
     flags_without_effect,
     idle_anchors,
     idle_think,
     misused_flags,
 )
+from suretune.preflight.general_rows import asked_only
 from suretune.preflight.identity_rows import mostly_identity, old_identity, taught_by
 from suretune.preflight.leave import fit_intervals, leave_out, tell_command, with_rate
 from suretune.preflight.machine import missing_trackers
@@ -189,13 +190,10 @@ def _ledger(
     held_out: Sequence[Prepared],
     others: Sequence[Entry],
 ) -> list[Entry]:
-    """What became of every row that was read."""
-    return [
-        *found.entries,
-        *(entry_of("train", row) for row in train),
-        *(entry_of("held-out", row) for row in held_out),
-        *others,
-    ]
+    """What became of every row that was read; one that several flags name is told of once."""
+    learned = [entry_of("train", row) for row in train]
+    apart = [entry_of("held-out", row) for row in held_out]
+    return one_a_row([*found.entries, *learned, *apart, *others])
 
 
 def _plan(
@@ -349,20 +347,30 @@ def _split(
     apart = _collect_apart(resolved, sources, how)
     tell_faults(apart, resolved, journal)
     if apart.ready:
-        journal.look(
-            data_facts(apart, asked=data, how=how, old=[], taught=[], context=0, length_asked=False)
+        facts = data_facts(
+            apart,
+            asked=data,
+            how=how,
+            old=[],
+            taught=[],
+            context=0,
+            length_asked=False,
         )
+        journal.look(replace(facts, flag="--val_dataset"))
     look_for_rows(apart, resolved, "--val_dataset", data.val_dataset, journal)
-    learned = {row_key(row.example): row.example.origin for row in found.ready}
+    learned = copies(found.ready)
     kept = [row for row in apart.ready if row_key(row.example) not in learned]
-    lines = []
+    lines, named = [], []
     for row in apart.ready:
-        if twin := learned.get(row_key(row.example)):
-            lines.append(replace(entry_of("also-learned", row), reason=f"= {twin}"))
+        if twins := learned.get(row_key(row.example)):
+            entry = replace(entry_of("also-learned", row), reason=f"= {' = '.join(twins)}")
+            lines.append(entry)
+            more = f" (+ {len(twins) - 3})" if len(twins) > 3 else ""
+            named.append(f"{entry.origin} = {' = '.join(twins[:3])}{more}")
     if lines:
         typed = " ".join(data.val_dataset)
         share = f"{len(lines)} / {len(apart.ready)}"
-        pairs = some([f"{line.origin} {line.reason}" for line in lines])
+        pairs = some(named)
         pairs = Text(f"They are {pairs.en}.", f"即 {pairs.zh}。")
         journal.look(Fault("held-out-learned", Origin(typed, 0), found=share, hint=pairs))
         if not kept:
@@ -389,14 +397,7 @@ def _general(
     tell_faults(apart, resolved, journal)
     look_for_rows(apart, resolved, "--general", resolved.config.proof.general, journal)
     journal.settle()
-    asked = {plain(question_of(row.example)) for row in apart.ready}
-    kept = [row for row in found.ready if plain(question_of(row.example)) not in asked]
-    taken = [row for row in found.ready if plain(question_of(row.example)) in asked]
-    if taken and not kept:
-        journal.look(all_general(resolved, len(asked)))
-        journal.settle()
-    found.ready[:] = kept
-    lines = [entry_of("general", row) for row in (*apart.ready, *taken)]
+    lines = asked_only(resolved, apart.ready, found, journal)
     return apart.ready, [*apart.entries, *lines]
 
 

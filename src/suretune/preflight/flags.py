@@ -322,23 +322,3 @@ def flags_without_effect(
         yield FlagFacts("no-effect", "--dataset_sample", str(data.dataset_sample), hint=Text(
             "every dataset already says how many rows with #N",
             "每个数据集都已经用 #N 写明了条数"))  # fmt: skip
-
-
-def all_general(resolved: Resolved, questions: int) -> FlagFacts:
-    """Every row of --dataset asks what --general asks, in so many questions: none is learned."""
-    given = resolved.config.proof.general
-    rows, path = " ".join(resolved.config.data.dataset), re.sub(r"#\d+$", "", given[0])
-    others = Text("Give it other rows than those that are learned", "请换成不参与训练的数据")
-    if len(given) == 1 and questions > 1:
-        part = f"--general {typed.word(f'{path}#{max(1, questions // 5)}')}"
-        others = Text(
-            f"{others.en}, or only some of them, which are then kept out of training: `{part}`",
-            f"{others.zh}，或只取其中一部分（这部分不参与训练）：`{part}`",
-        )
-    hint = Text(
-        f"It asks everything that {rows} asks, and what is asked there is never learned, so nothing"
-        f" is left to train on. {others.en}; without `--general` all rows are learned",
-        f"它涵盖了 {rows} 里的所有问题，而这里问到的一律不参与训练，因此没有可训练的数据。"
-        f"{others.zh}；不写 `--general` 就学习全部数据",
-    )
-    return FlagFacts("bad-value", "--general", " ".join(given), hint=hint)

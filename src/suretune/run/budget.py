@@ -7,6 +7,7 @@ fewer updates is a prefix of the longer one, warmed up and brought to zero in it
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass, replace
@@ -22,10 +23,11 @@ from suretune.preflight.check import Checked
 from suretune.record.journal import Journal
 from suretune.train.loop import Learner, gradient
 from suretune.types import Text
-from suretune.words import say
 
 MARGIN = 0.03  # of the budget, for what varies
 ORIGIN = "--budget"
+FEW = 10  # updates: with fewer there is hardly anything to prove
+SLACK = 1.1  # in what is advised
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +91,36 @@ def fitting(
     )
     if not fits:
         left = max(room, 0)
-        found = say(
-            Text(
-                f"{each:.2f} s an update; {left:.1f} s are left",
-                f"每次更新 {each:.2f} 秒，只剩 {left:.1f} 秒",
+        found = Text(
+            f"{each:.2f} s an update; {left:.1f} s are left",
+            f"每次更新 {each:.2f} 秒，只剩 {left:.1f} 秒",
+        )
+        rest = clock.end - clock.began - room
+        looking = probing * len(asked_after) / len(plan.updates)
+        hint = _longer(rest, each + looking, plan.schedule.total)
+        raise journal.stop(
+            SetupFacts(
+                "budget-too-small",
+                f"{ORIGIN} {asked}",
+                found=found,
+                hint=hint,
             )
         )
-        raise journal.stop(SetupFacts("budget-too-small", f"{ORIGIN} {asked}", found=found))
     return fits
+
+
+def _longer(rest: float, each: float, updates: int) -> Text:
+    """Budgets that would do, `rest` being what is no update: for some of these, and for all."""
+    few, whole = (
+        f"`{ORIGIN} {math.ceil(SLACK * (rest + each * count))}s`"
+        for count in (min(updates, FEW), updates)
+    )
+    if few == whole:
+        return Text(f"{whole} would do.", f"{whole} 就够。")
+    return Text(
+        f"{few} is enough for {FEW} updates, {whole} for all {updates}.",
+        f"{few} 够做 {FEW} 次更新，全部 {updates} 次要 {whole}。",
+    )
 
 
 def _measured(checked: Checked, learner: Learner) -> tuple[float, float]:

@@ -191,7 +191,7 @@ def train_only(
         folder.begin(run, checked)
     plan = {k: v for k, v in asdict(checked.plan).items() if k != "updates"}
     journal.on(Began(run, folder.told_config(resolved), plan, resume, journal.found()))
-    questions = make_questions(checked, journal)
+    questions = make_questions(checked, journal, run)
     old = checked.identity.forbidden if checked.identity else ()
     keep_questions(run, questions, names_of(checked), old, journal, derived_parts(config.proof))
     journal.on(Staged("base"))

@@ -92,7 +92,7 @@ def figures(
             rows=rows_figures(kept) if kept else None,
             held_out=HeldOut(facts.held_out_before, facts.held_out_after, len(checked.held_out)),
             overfitting=_overfitting(facts),
-            proof={**result, "logits_tolerance": proven.tolerance},
+            proof={**result, **_of_proof(proven)},
             hashes=_hashes(run),
             change=change,
             next=next_commands(run, about["verdict"], change, about["reasons"]),
@@ -104,6 +104,14 @@ def figures(
         )
     )
     return told
+
+
+def _of_proof(proven: Proven) -> dict[str, Any]:
+    """What the proof allowed, and what it did not ask because training was steered by it."""
+    return {
+        "logits_tolerance": proven.tolerance,
+        "skills_apart": proven.questions.apart,
+    }
 
 
 def stopped_figures(checked: Checked, run: Path, journal: Journal) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from suretune.because import in_words
 from suretune.config import Option, Resolved, options
 from suretune.data.base import PACKED
 from suretune.data.choose import DOSE, EARLIER, WIDE_DOSE, settled
-from suretune.data.collect import Entry
 from suretune.data.learning import Learning, learning_of
+from suretune.data.ledger import Entry
 from suretune.data.template import ABOUT, ChatTokenizer, word_files
 from suretune.data.thinking import usual_mode
 from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml

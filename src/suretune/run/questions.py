@@ -20,6 +20,7 @@ from suretune.options import ProofOptions
 from suretune.preflight.asked import probes_of, skills_of
 from suretune.preflight.check import Checked, asked_questions
 from suretune.record.journal import Journal
+from suretune.record.meant import made_again
 from suretune.types import Example
 from suretune.verify.compare import Kind, kind_of
 from suretune.verify.general import askable
@@ -31,14 +32,20 @@ COMPARED = 64  # held-out rows whose answers are compared
 LONGEST = 256  # tokens of an answer to one of them
 ROOM = 16  # tokens beyond the row's own answer
 ON_THE_WAY = 5  # of the questions of a skills file, one in so many is asked on the way alone
+FEW_SKILLS = 10  # a file of fewer is asked by the proof alone
+QUESTIONS = "questions.json"  # of a run folder
 OWN_TOKENS = 96  # of an answer to a row of --general
 NEAR = "near"  # the category whose shapes are the identity's
 
 
-def make_questions(checked: Checked, journal: Journal) -> Questions:
-    """What will be asked before and after, and on the way."""
+def make_questions(
+    checked: Checked,
+    journal: Journal,
+    run: Path | None = None,
+) -> Questions:
+    """What will be asked before and after, and on the way; as `run` was begun, if it was."""
     probes = _probes(checked, journal)
-    general, way = _general(checked, journal)
+    general, way, apart = _general(checked, journal, run)
     seen = _asked_by_rows(checked)
     kept = [q for q in general if not _overlaps(q, seen)]
     held_out = [sample for row in checked.held_out for sample in row.samples]
@@ -50,6 +57,7 @@ def make_questions(checked: Checked, journal: Journal) -> Questions:
         way=[q for q in way if not _overlaps(q, seen)],
         rows=held_rows(checked),
         voided=len(general) - len(kept),
+        apart=apart,
     )
 
 
@@ -75,17 +83,25 @@ def keep_questions(
         "rows": rundir.digest_of(held_out),
     }
     digest = rundir.digest_of([probes, questions.system, asked, held_out])
-    path = run / "questions.json"
+    path = run / QUESTIONS
     if path.exists() and rundir.recorded(path, "digest") != digest:
         told = rundir.read_json(path).get("parts")  # runs of earlier versions do not tell
         known = told if isinstance(told, dict) else {}
         changed = [name for name, now in parts.items() if known.get(name, now) != now]
         by = "derived" if changed and derived and set(changed) <= set(derived) else ""
         which = ", ".join(changed or ["probes", "skills"])
-        raise journal.stop(SetupFacts("changed-since", which, found=str(run), spare=by))
+        anew = made_again(run)
+        facts = SetupFacts(
+            "changed-since",
+            which,
+            found=str(run),
+            nearest=anew,
+            spare=by,
+        )
+        raise journal.stop(facts)
     named = {"names": list(names), "old": list(old)}
     kept = {"digest": digest, "parts": parts, "probes": len(probes), "asked": probes}
-    rundir.write_json(path, kept | named)
+    rundir.write_json(path, kept | named | {"apart": questions.apart})
 
 
 def derived_parts(proof: ProofOptions) -> list[str]:
@@ -114,25 +130,45 @@ def _probes(checked: Checked, journal: Journal) -> list[Probe]:
 # --- general questions ----------------------------------------------------------------------------
 
 
-def _general(checked: Checked, journal: Journal) -> tuple[list[Question], list[Question]]:
-    """(asked by the proof, asked on the way).
+def _shares(checked: Checked, run: Path | None, skills: int) -> bool:
+    """Whether the way asks some of so many skills that the proof then does not ask: what steered
+    the training proves less. Where nothing is asked on the way, the proof asks all."""
+    path = run / QUESTIONS if run else None
+    if path is None or not path.exists():
+        return bool(checked.plan.probe_steps) and skills >= FEW_SKILLS
+    told = rundir.read_json(path)  # earlier versions always shared, and did not tell
+    return not isinstance(told, dict) or told.get("apart", 0) is not None
+
+
+def _general(
+    checked: Checked,
+    journal: Journal,
+    run: Path | None,
+) -> tuple[list[Question], list[Question], int | None]:
+    """(asked by the proof, asked on the way, how many skills the way alone asks).
 
     A model with a skills file beside it has a battery of its own: of the package's only the near
     misses are asked then, for what they leak. `--skills` takes that file's place.
     """
+    apart = None
     shipped, way = list(proof_questions()), list(way_questions())
     with journal.judging():
         skills = skills_of(checked.resolved, checked.base)
     if skills is not None:
         if (checked.base.folder / "skills.jsonl").is_file():
             shipped, way = ([q for q in qs if q.category == NEAR] for qs in (shipped, way))
-        proof = [q for n, q in enumerate(skills) if n % ON_THE_WAY]
-        twice = {plain(q.asked) for q in proof}  # a file may ask the same again further on
-        shipped += proof
-        way += [q for q in skills[::ON_THE_WAY] if plain(q.asked) not in twice]
+        if _shares(checked, run, len(skills)):
+            proof = [q for n, q in enumerate(skills) if n % ON_THE_WAY]
+            twice = {plain(q.asked) for q in proof}  # a file may ask the same again further on
+            mine = [q for q in skills[::ON_THE_WAY] if plain(q.asked) not in twice]
+            shipped += proof
+            way += mine
+            apart = len(mine)
+        else:
+            shipped += skills
     shipped += _own(checked.general)
     words, system = checked.tokenizer, checked.system
-    return askable(words, shipped, system), askable(words, way, system)
+    return askable(words, shipped, system), askable(words, way, system), apart
 
 
 def _own(rows: Sequence[Prepared]) -> list[Question]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from datetime import date
 from pathlib import Path
@@ -13,15 +13,18 @@ from typing import Any
 from suretune import rundir, typed
 from suretune.events import Resumed
 from suretune.facts import SetupFacts
+from suretune.guards.guard import some
 from suretune.options_full import FullOptions
 from suretune.options_lora import ALL_LAYERS, LoraOptions
 from suretune.preflight.check import Checked, check, with_weights
+from suretune.preflight.summary import data_of
 from suretune.record.journal import DATA, USAGE, Journal, Stopped
 from suretune.record.lock import is_busy, is_taken
+from suretune.record.meant import made_again
 from suretune.record.record import EVALS, STEPS, said_up_to
 from suretune.record.whatitis import never_began
 from suretune.run.budget import cut
-from suretune.run.folder import of_hubs, read_config, settings, write_config
+from suretune.run.folder import ledger_lines, of_hubs, read_config, settings, write_config
 from suretune.run.recovery import drop_checkpoints, retell
 from suretune.run.state import Fit
 from suretune.train import checkpoint
@@ -29,6 +32,7 @@ from suretune.train.place import here
 from suretune.tuning.full import ADAMW
 from suretune.types import Evaluation, Text
 
+PLAN = "plan (rows or flags)"
 # Rows that are not there at all.
 PUT_BACK = ("file-missing", "hub-dataset", "hub-no-dataset", "no-rows", "not-the-data")
 
@@ -67,15 +71,17 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
     changed = [
         name
         for name, before, now in (
-            ("plan (rows or flags)", then, checked.plan.digest),
+            (PLAN, then, checked.plan.digest),
             ("base", base, checked.base.fingerprint()),
             *((name, settled.get(name), now) for name, now in settings(checked.resolved).items()),
         )
         if before != now
     ]
     changed += _other_files(run / "run.json", checked)
+    if changed == [PLAN]:
+        raise journal.stop(_changed_rows(run, checked))
     if changed:
-        raise journal.stop(SetupFacts("changed-since", ", ".join(changed), found=str(run)))
+        raise journal.stop(_changed(run, ", ".join(changed)))
     if processes is not None:  # it can go on so: a later resume does, too
         write_config(run / "config.yaml", asked)
     return checked
@@ -90,10 +96,49 @@ def _changed_by(stopped: Stopped, run: Path) -> SetupFacts | None:
     if stopped.status == DATA:
         where = f"{first.where} ({first.code} {first.name})"
         hint = Text(f", {where}", f"，{where}")
-        return SetupFacts("changed-since", "rows", found=str(run), hint=hint)
+        return _changed(run, "rows", hint)
     if stopped.status != USAGE:
         return None
-    return SetupFacts("changed-since", "plan (rows or flags)", found=str(run))
+    return _changed(run, PLAN)
+
+
+def _changed(run: Path, what: str, hint: Text | None = None) -> SetupFacts:
+    """The facts for what has changed, with the command that begins the run anew."""
+    return SetupFacts(
+        "changed-since",
+        what,
+        found=str(run),
+        nearest=made_again(run),
+        hint=hint,
+    )
+
+
+def _changed_rows(run: Path, checked: Checked) -> SetupFacts:
+    """Which rows have other tokens than when the run began, are new or gone; where none is, which
+    files were written since: a row may have as many tokens as before."""
+    before = _lengths(rundir.read_jsonl(run / "ledger.jsonl"))
+    now = _lengths(ledger_lines(checked.entries))
+    rows = [row for row in now if now[row] != before.get(row)]
+    rows += [row for row in before if row not in now]
+    if rows:
+        named = some(rows)
+        return _changed(run, "rows", Text(f", {named.en}", f"，{named.zh}"))
+    since = (run / "run.json").stat().st_mtime
+    files = [file for file in data_of(checked).files if Path(file).stat().st_mtime > since]
+    if not files:
+        return _changed(run, PLAN)
+    named = some(files)
+    hint = Text(f"; written since it began: {named.en}", f"；开始之后写过的文件：{named.zh}")
+    return _changed(run, PLAN, hint)
+
+
+def _lengths(ledger: Iterable[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
+    """Tokens and learned tokens of every row that came to samples, by its place."""
+    found = {}
+    for line in ledger:
+        if line.get("samples"):
+            found[str(line["row"])] = line.get("tokens", 0), line.get("learned", 0)
+    return found
 
 
 def _younger() -> dict[str, Any]:

@@ -86,14 +86,16 @@ def commands_in(fix: str) -> list[str]:
 def datasets(data: Report, to: Console | None = None) -> None:
     """Where every row went: the `data` part of a report."""
     to = to or results()
-    heads = (
+    heads: tuple[tuple[str, str], ...] = (
         (words("trained on", "训练"), "train"),
         (words("held out", "留出"), "held_out"),
         (words("left out", "未使用"), "left_out"),
         (words("rejected", "拒绝"), "rejected"),
     )
+    if any(one.get("asked") for one in several(data, "datasets")):
+        heads = (*heads, (words("only asked", "只用于提问"), "asked"))
     several_of_them = len(several(data, "datasets")) > 1
-    share = (words("of training", "占比"),) if several_of_them else ()
+    share = (words("of the loss", "占损失"),) if several_of_them else ()
     names = (words("read", "读入"), *(name for name, _ in heads), *share)
     rows = [
         (

@@ -50,7 +50,11 @@ def _parted(several: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
 def others(rest: Sequence[Finding]) -> str:
     """How many more there are, and where: a line, in the language of this process."""
     code = rest[0].code
-    number = p.count(len(rest))
+    more_of_them = sum(finding.more for finding in rest)
+    number = p.count(len(rest) + more_of_them)
+    lists = Text("lists each", "逐条列出")
+    if more_of_them:
+        lists = Text("lists the first of each file", "列出每个文件里最前面的一些")
     places: dict[str, None] = {}
     for finding in rest:
         if finding.where:
@@ -59,8 +63,8 @@ def others(rest: Sequence[Finding]) -> str:
     more = len(places) > PLACES
     if not few:
         return words(
-            f"… and {number} more {code}; `--json` lists each",
-            f"…… {code} 另有 {number} 处，用 `--json` 逐条列出",
+            f"… and {number} more {code}; `--json` {lists.en}",
+            f"…… {code} 另有 {number} 处，用 `--json` {lists.zh}",
         )
     en = ", ".join(few)
     zh = "、".join(few)
@@ -68,6 +72,6 @@ def others(rest: Sequence[Finding]) -> str:
         en += ", …"
         zh += " 等"
     return words(
-        f"… and {number} more {code}: {en}; `--json` lists each",
-        f"…… {code} 另有 {number} 处：{zh}，用 `--json` 逐条列出",
+        f"… and {number} more {code}: {en}; `--json` {lists.en}",
+        f"…… {code} 另有 {number} 处：{zh}，用 `--json` {lists.zh}",
     )

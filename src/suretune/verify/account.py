@@ -61,24 +61,8 @@ def _ledger(report: Report) -> Section:
     system, source = prompt.text, prompt.source
     if system or source:
         label = words("system prompt", "系统提示词")
-        blocks.append(
-            Facts(
-                (
-                    (
-                        label,
-                        (
-                            *_text(system),
-                            Piece(
-                                words(
-                                    f"  ({labels.source(source)})", f"（{labels.source(source)}）"
-                                ),
-                                "faint",
-                            ),
-                        ),
-                    ),
-                )
-            )
-        )
+        by = words(f"  ({labels.source(source)})", f"（{labels.source(source)}）")
+        blocks.append(Facts(((label, (*_text(system), Piece(by, "faint"))),)))
     if reworded := sum(s.get("paraphrases") or 0 for s in sets):
         label = words("learned in other words as well", "另外换问法参与训练")
         blocks.append(Facts(((label, line(p.count(reworded))),)))
@@ -93,20 +77,24 @@ def _ledger(report: Report) -> Section:
 
 
 def _datasets(sets: list[Any]) -> Table:
+    parts = (
+        ("train", words("learned", "参与训练")),
+        ("held_out", words("held out", "留出")),
+        ("left_out", words("left out", "未使用")),
+        ("rejected", words("rejected", "被拒绝")),
+        ("asked", words("only asked", "只用于提问")),
+    )[: 5 if any(s.get("asked") for s in sets) else 4]
     head = (
         words("dataset", "数据集"),
         words("read", "读入"),
-        words("learned", "参与训练"),
-        words("held out", "留出"),
-        words("left out", "未使用"),
-        words("rejected", "被拒绝"),
-        words("share of training", "占比"),
+        *(name for _, name in parts),
+        words("share of the loss", "占损失的比例"),
     )
-    keys = ("train", "held_out", "left_out", "rejected")
+    keys = [key for key, _ in parts]
 
     def row(name: Piece, one: Any) -> tuple[Line, ...]:
-        parts = (line(p.share_of(one.get(key), one.get("read"))) for key in keys)
-        return (line(name), line(p.count(one.get("read"))), *parts, line(p.percent(one["share"])))
+        counts = (line(p.share_of(one.get(key), one.get("read"))) for key in keys)
+        return (line(name), line(p.count(one.get("read"))), *counts, line(p.percent(one["share"])))
 
     rows = [row(Piece(str(s.get("name") or "")), {"share": None, **s}) for s in sets]
     if len(sets) > 1:
@@ -115,13 +103,14 @@ def _datasets(sets: list[Any]) -> Table:
             counts = [s.get(key) for s in sets]
             total[key] = sum(counts) if all(p.is_number(n) for n in counts) else None
         rows.append(row(Piece(words("all", "全部"), "strong"), total))
-    return Table(head, tuple(rows), frozenset(range(1, 7)))
+    return Table(head, tuple(rows), frozenset(range(1, len(head))))
 
 
 def _unused(unused: list[Any], sets: list[Any]) -> More:
     """The first rows that were not used; the datasets may know of more than were handed on."""
     counts = [s.get(key) or 0 for s in sets for key in ("left_out", "rejected")]
-    known = max(len(unused), sum(n for n in counts if p.is_number(n)))
+    asked = sum(entry.get("state") == "general" for entry in unused)
+    known = max(len(unused), asked + sum(n for n in counts if p.is_number(n)))
     rows = tuple(
         (
             line(str(entry.get("row") or "")),
@@ -155,6 +144,13 @@ def _plan(report: Report) -> Section:
         return line(p.count(value))
 
     learned = p.share_of(plan.learned, plan.tokens)
+    beside = []
+    if plan.anchor_tokens:
+        added = p.share_of(plan.anchor_learned, plan.anchor_tokens)
+        beside = [
+            (words("tokens of anchors", "锚定问答的 token 数"), number(plan.anchor_tokens)),
+            (words("learned tokens of anchors", "其中学习的 token 数"), line(added)),
+        ]
     rate = (
         *line(p.decimal(plan.learning_rate)),
         Piece(f"  {labels.schedule(plan.schedule)}", "faint"),
@@ -165,9 +161,10 @@ def _plan(report: Report) -> Section:
         (words("rows per update", "每次更新的行数"), number(plan.rows_per_update)),
         (words("training rows", "训练行数"), number(plan.rows)),
         (words("held-out rows", "留出行数"), number(plan.held_out)),
-        (words("tokens", "token 数"), number(plan.tokens)),
-        (words("learned tokens", "学习的 token 数"), line(learned)),
+        (words("tokens of the rows", "数据的 token 数"), number(plan.tokens)),
+        (words("learned tokens of the rows", "其中学习的 token 数"), line(learned)),
         (words("longest row", "最长的一行"), number(plan.longest)),
+        *beside,
         (words("learning rate", "学习率"), rate),
         (words("warm-up updates", "预热更新次数"), number(plan.warmup)),
         (words("evaluations", "评估次数"), steps(plan.eval_steps)),
@@ -271,6 +268,12 @@ def _proof(report: Report) -> Section:
     tensors = f"{matched} / {p.count(part(proof, 'tensors_saved'))}" if proof else p.not_measured()
     process = part(proof, "process")
     fresh = words("a fresh one", "全新的进程") if process == "fresh" else process
+    apart = part(proof, "skills_apart")
+    beside = []
+    if p.is_number(apart) and apart:
+        name = words("skills asked on the way alone", "只在训练途中问的测试题")
+        why = words("  they steered the training", "  它们影响了训练，不再用来验证")
+        beside = [(name, line(p.count(apart), Piece(why, "faint")))]
     rows = (
         (words("process", "进程"), (*_text(fresh), Piece(_pid(proof), "faint"))),
         (words("tensors matched", "匹配的张量"), line(tensors)),
@@ -282,6 +285,7 @@ def _proof(report: Report) -> Section:
             words("logits, tuned against base", "logits：微调后与原模型相比"),
             line(p.decimal(part(proof, "logits_change"))),
         ),
+        *beside,
     )
     blocks: list[Block] = [Facts(rows)]
     hashes = report.get("hashes")
@@ -402,11 +406,8 @@ def _versions(report: Report) -> Section:
     if isinstance(versions, Mapping):
         rows = tuple((str(name), _text(version)) for name, version in versions.items())
     title = words("Versions", "版本")
-    return Section(
-        "versions",
-        title,
-        (Facts(rows) if rows else Paragraph(_text(None)),),
-    )
+    block: Block = Facts(rows) if rows else Paragraph(_text(None))
+    return Section("versions", title, (block,))
 
 
 def _next(report: Report) -> Section:

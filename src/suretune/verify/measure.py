@@ -51,7 +51,8 @@ class Questions:
     """Everything that is asked of a model, before and after.
 
     `general` questions are asked by the proof alone, those of the `way` while it trains; no
-    template and nothing that they ask about is in both. `voided`: questions that the rows ask.
+    template and nothing that they ask about is in both. `voided`: questions that the rows ask;
+    `apart`: questions of a skills file that the way alone asks; None where it shares none.
     """
 
     probes: Sequence[Probe]
@@ -61,6 +62,7 @@ class Questions:
     way: Sequence[Question] = ()
     rows: Sequence[HeldRow] = ()
     voided: int = 0
+    apart: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
