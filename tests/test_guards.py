@@ -20,6 +20,7 @@ from suretune.facts import (
     Facts,
     Finding,
     FlagFacts,
+    JudgedFacts,
     PlanFacts,
     ProofFacts,
     RecoveryFacts,
@@ -1095,8 +1096,8 @@ RESULT_CASES = {
         ("`--general FILE#500`",),
     ),
     "R009": Case(
-        replace(PROOF, probes_asked=0, probes_passed=0, held_out_after=None),
-        PROOF,
+        JudgedFacts(0, held_out=False),
+        JudgedFacts(0, held_out=True),
         "--probes",
         ("0",),
         ("`must_contain`", "`--split_dataset_ratio 0.05`"),

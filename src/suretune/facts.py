@@ -212,6 +212,16 @@ class ProofFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedFacts:
+    """What the proof has to judge by; `ahead`: what it will have, before anything is trained."""
+
+    questions: int  # with a right answer
+    held_out: bool  # whether rows are measured that were never learned
+    ahead: bool = False
+    rows: int = 0  # of which some could be held out, where that is known
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayFacts:
     """What a server answered to the probes of a seal, before it answers anybody else."""
 
@@ -284,6 +294,7 @@ Facts = (
     | StepFacts
     | RecoveryFacts
     | ProofFacts
+    | JudgedFacts
     | ReplayFacts
     | ServedFacts
     | RetentionFacts

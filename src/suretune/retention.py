@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+ENOUGH = 60  # right answers of the base, without which no loss can be seen
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -74,6 +76,25 @@ class RetentionFacts:
     first_loss: str = ""
     first_broken: str = ""
     first_formed: str = ""
+    ahead: bool = False  # nothing was asked yet: `asked` can be right at most
+
+
+def asked_at_most(questions: int) -> RetentionFacts:
+    """What is known before anything is asked: that there will be no more questions."""
+    return RetentionFacts(
+        asked=questions,
+        counted=0,
+        voided=0,
+        before=0,
+        after=0,
+        lost=0,
+        gained=0,
+        flips=0,
+        margin=1.0,
+        enough=questions >= ENOUGH,
+        loss_upper=0.0,
+        ahead=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)

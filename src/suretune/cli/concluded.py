@@ -14,6 +14,8 @@ from suretune.record.journal import Journal, Stopped
 from suretune.types import Text
 from suretune.words import say
 
+VAIN = ("R009", "R018")  # notes of a run that no proof can seal
+
 
 def next_command(
     checked: Checked,
@@ -43,7 +45,7 @@ def would_start(
         "`sft` would start" + (f" ({notes} noted above)." if notes else ": nothing stops it."),
         "检查通过：没有会让 `sft` 停止的问题" + (f"（上面有 {notes} 条提示）。" if notes else "。"),
     )
-    parts = (told, _work(checked), _place(checked), downloads_first(checked))
+    parts = (told, _work(checked, journal), _place(checked), downloads_first(checked))
     sentences = [part for part in parts if part is not None]
     show.conclusion(
         True,
@@ -76,17 +78,28 @@ def _mending(stopped: Stopped) -> str:
     )
 
 
-def _work(checked: Checked) -> Text:
+def _work(checked: Checked, journal: Journal) -> Text:
     plan = checked.plan
     rows, held, updates = (phrases.count(n) for n in (plan.rows, plan.held_out, len(plan.updates)))
     bound = bool(plan.probe_steps)  # it ends by itself once the answers are right
     kept = Text(f" ({held} held out)", f"（另留出 {held} 行）") if plan.held_out else Text("", "")
-    own = _own(checked)
+    own, (proof, proof_zh) = _own(checked), _ends(journal)
     return Text(
         f"It trains on {rows} rows{kept.en} in {'at most ' if bound else ''}{updates} updates,"
-        f" then proves the result.{own.en}",
+        f" {proof}.{own.en}",
         f"将用 {rows} 行数据{kept.zh}训练{'最多 ' if bound else ' '}{updates} 次更新，"
-        f"然后验证结果。{own.zh}",
+        f"{proof_zh}。{own.zh}",
+    )
+
+
+def _ends(journal: Journal) -> tuple[str, str]:
+    """How the run ends, where nothing goes wrong."""
+    vain = [finding.code for finding in journal.findings if finding.code in VAIN]
+    if not vain:
+        return "then proves the result", "然后验证结果"
+    return (
+        f"then ends without a seal, by {vain[0]} above",
+        f"结束时不会通过验证，见上面的 {vain[0]}",
     )
 
 

@@ -145,6 +145,7 @@ def train(
     from suretune.run.tracking import places
 
     config = checked.resolved.config
+    before = tuple(journal.findings)
     watch = Watch(
         checked.plan.schedule.total,
         config.schedule.logging_steps,
@@ -178,7 +179,8 @@ def train(
     if command.json:
         tell_json(told)
     else:
-        show.findings([f for f in journal.findings if f.code.startswith(("R", "T", "S047"))])
+        found = [finding for finding in journal.findings if finding not in before]
+        show.findings([f for f in found if f.code.startswith(("R", "T", "S047"))])
         show.verdict(told)
         for place in places(run, config.run):
             tell(place, err=True)

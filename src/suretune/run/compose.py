@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from suretune import rundir
 from suretune.data.choose import settled
 from suretune.events import Answered, Began, Concluded, Ended, Listener, Planned, Staged
+from suretune.facts import JudgedFacts
 from suretune.model.device import ran_out, untaken
 from suretune.model.generate import counting
 from suretune.model.tuned import base_numbers, layer_names
@@ -377,7 +378,8 @@ def _conclude(
     kept = judge_kept(run, proven.result)
     facts = proof_facts(proven, kept, checked, evals)
     facts = replace(facts, run=str(run), dose=(about["dose"] or {"value": 1.0})["value"])
-    journal.look(facts)
+    judged = facts.held_out_after is not None
+    journal.look_at_all((facts, JudgedFacts(facts.probes_asked, judged)))
     if kept:
         journal.look_at_all(kept.all_facts)
     journal.event("judged", seconds=round(time.perf_counter() - before, 3))
