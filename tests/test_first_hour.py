@@ -138,7 +138,7 @@ def test_a_check_ends_with_a_verdict_and_the_command_of_its_own_flags(
 def test_a_check_that_refuses_says_so_last(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--model", "pocket", "--dataset", "gone.jsonl", "--lang", "en"]) == 3
     lines = capsys.readouterr().out.rstrip().splitlines()
-    assert lines[-1] == "  suretune explain D001"
+    assert lines[-1] == "  suretune explain D001 --lang en"
     assert any(line.startswith("✗ `sft` would not start: D001") for line in lines)
 
 

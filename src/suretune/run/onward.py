@@ -17,7 +17,7 @@ from suretune import rundir, typed
 from suretune.config import Resolved
 from suretune.data.choose import ANCHORS, BREADTH, CUTS, LENGTH, usual_rate
 from suretune.options_lora import ALL_LAYERS
-from suretune.preflight.again import command_of
+from suretune.preflight.again import command_of, in_language
 from suretune.preflight.whole import is_whole
 from suretune.record.meant import begun_in
 from suretune.run.folder import read_config
@@ -135,11 +135,11 @@ def next_commands(
     """After a proof: talk to the model; check the seal, or else what to do about the failure."""
     talk = {
         "what": {"en": "talk to it", "zh": "和它对话"},
-        "command": typed.command("suretune", "infer", "--adapters", run),
+        "command": in_language(typed.command("suretune", "infer", "--adapters", run)),
     }
     check = {
         "what": {"en": "check the seal again", "zh": "重新验证"},
-        "command": f"suretune verify {typed.path(run)}",
+        "command": in_language(f"suretune verify {typed.path(run)}"),
     }
     return [talk, check] if verdict == "sealed" else [*_otherwise(run, change, reasons), talk]
 
@@ -150,7 +150,7 @@ def once_mended(
     """After a stop."""
     go_on = {
         "what": {"en": "once mended, go on", "zh": "修好之后继续"},
-        "command": f"suretune resume {typed.path(run)}",
+        "command": in_language(f"suretune resume {typed.path(run)}"),
     }
     return _otherwise(run, change, reasons) if change else [go_on]
 
@@ -180,7 +180,8 @@ def _otherwise(
         return [{"what": change["why"], "command": command}]
     what = {"en": "what this check means", "zh": "这项检查是什么意思"}
     codes = [reason.partition(" ")[0] for reason in reasons[:1]]
-    return [{"what": what, "command": f"suretune explain {code}"} for code in codes]
+    pages = [in_language(f"suretune explain {code}") for code in codes]
+    return [{"what": what, "command": page} for page in pages]
 
 
 def _another(run: Path, resolved: Resolved, changes: Mapping[str, Any]) -> str:
