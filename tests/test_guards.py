@@ -45,7 +45,7 @@ from suretune.guards.guard import (
     some,
 )
 from suretune.option import FORMER
-from suretune.retention import Cell, RetentionFacts, RowsFacts, Spread
+from suretune.retention import Cell, RetentionFacts, RowsFacts, Spread, Used
 from suretune.types import Fault, Origin, Text
 
 NAN, INF = float("nan"), float("inf")
@@ -1144,7 +1144,7 @@ RESULT_CASES |= {
         replace(PROOF, recited=None),
         "answers",
         ("160", "0", "7"),
-        ("`--anchor_ratio`", "general.jsonl#500"),
+        ("`--anchor_ratio 0.75 --anchor_loss kl`", "general.jsonl#500"),
     ),
     "R013": Case(
         replace(PROOF, held_out_least=1.44),
@@ -1569,7 +1569,62 @@ def test_what_the_author_of_a_probe_wants_to_be_told_is_told() -> None:
     facts = replace(PROOF, must_pass_failed=("Who are you? -> Qwen",), if_fails="Ask Ann.")
     found = GUARDS["R003"].judge(facts)
     assert found is not None
-    assert found.what.en.endswith("Ask Ann.") and found.what.zh.endswith("Ask Ann.")
+    assert found.what.en.endswith("Who are you? -> Qwen (Ask Ann.)")
+    assert found.what.zh.endswith("Who are you? -> Qwen（Ask Ann.）")
+
+
+def fixes(facts: Facts) -> dict[str, Text]:
+    """What each guard that speaks about these facts advises."""
+    return {found.code: found.fix for found in judge(facts)}
+
+
+FELL = replace(
+    KEPT,
+    lost=120,
+    p=1e-9,
+    loss_upper=0.149,
+    voided=1,
+    leaked=Spread(900, 0, 28, 28, 0),
+    broken=Spread(900, 12, 90, 80, 2),
+    drift=1.9,
+    drifted=280,
+    fallen=("leaks", "broken", "drift"),
+)
+
+
+@pytest.mark.parametrize("code", ["R004", "R016"])
+def test_anchors_that_a_run_had_are_not_advised_to_it_again(code: str) -> None:
+    had = Used(anchors=True, per_row=3.0)
+    for used, flags in (
+        (Used(), "--anchor_ratio 0.75 --anchor_loss kl"),
+        (had, "--anchors_per_row 6"),
+    ):
+        for said in languages(fixes(replace(FELL, used=used))[code]):
+            assert f"`{flags}`" in said and said.count("`--anchor") == 1
+
+
+def test_a_dose_and_rows_that_a_run_had_are_not_advised_to_it_again() -> None:
+    had = fixes(replace(FELL, used=Used(per_row=2.0, dose=0.9, general=True)))
+    assert had["R021"].en == "Nothing need be done."
+    for said in languages(had["R014"]):
+        assert "--adapter_dose" not in said and "--anchors_per_row 4`" in said
+    one = GUARDS["R021"].judge(FELL)
+    assert one and one.what.en.startswith("1 general question stands in the rows and was not asked")
+
+
+@pytest.mark.parametrize("length", ["num_train_epochs", "max_steps", "budget"])
+def test_longer_and_shorter_is_advised_by_what_decided_how_long_it_was(length: str) -> None:
+    used = Used(length=length)
+    failed = replace(PROOF, probes_passed=17, first_failed="x", used=used)
+    for facts, code in ((failed, "R003"), (replace(FELL, used=used), "R015")):
+        for said in languages(fixes(facts)[code]):
+            there = re.findall(r"`--(num_train_epochs|max_steps|budget)`", said)
+            assert there == [length]
+
+
+def test_nothing_is_to_be_trained_longer_that_was_trained_too_much() -> None:
+    failed = replace(PROOF, probes_passed=17, first_failed="x", used=Used(too_much="R015"))
+    assert fixes(failed)["R003"].en == "Add rows worded like that question."
 
 
 def test_patience_is_not_judged_where_nothing_is_held_out() -> None:

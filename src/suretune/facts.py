@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from suretune.retention import RetentionFacts, RowsFacts
+from suretune.retention import UNTOLD, RetentionFacts, RowsFacts, Used
 from suretune.types import Fault, Text
 
 UNTITLED = Text("", "")
@@ -209,6 +209,7 @@ class ProofFacts:
     held_out_least_step: int = 0
     dose: float = 1.0  # share of the trained strength that was published
     run: str = ""  # the run's folder
+    used: Used = UNTOLD
 
 
 @dataclass(frozen=True, slots=True)
