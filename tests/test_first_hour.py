@@ -217,7 +217,8 @@ def test_what_advice_has_to_know_of_a_run_is_what_it_was_trained_with() -> None:
     cut = asked.with_values("auto: cut", max_steps=15, anchor_ratio=0.6, anchors_per_row=3.0)
     assert used_in(cut, 0.9) == Used(per_row=3.0, dose=0.9, length="budget")
     given = asked.with_values("flag", max_steps=15, general=("a.jsonl",), anchor_loss="ce")
-    assert used_in(given) == Used(length="max_steps", general=True)
+    given = given.with_values("flag", split_dataset_ratio=0.2)
+    assert used_in(given) == Used(length="max_steps", general=True, apart=True)
 
 
 def test_what_only_leaked_is_held_by_more_anchors_not_by_a_lower_rate() -> None:

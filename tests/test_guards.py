@@ -44,9 +44,11 @@ from suretune.guards.guard import (
     rewritten,
     some,
 )
+from suretune.labels import place
 from suretune.option import FORMER
 from suretune.retention import Cell, RetentionFacts, RowsFacts, Spread, Used
 from suretune.types import Fault, Origin, Text
+from suretune.words import speaking
 
 NAN, INF = float("nan"), float("inf")
 HINT = Text("This would mend it.", "这样改就行。")
@@ -1064,7 +1066,7 @@ RESULT_CASES = {
         replace(KEPT, cells=(Cell("code", "zh", 45, 40, 9, 31, 0, 5e-10),), fallen=("code zh",)),
         KEPT,
         "general questions",
-        ("code (zh) 40 -> 9 of 45",),
+        ("40 -> 9", "45"),
         ("that.jsonl#500", "`--learning_rate`"),
     ),
     "R018": Case(
@@ -1616,7 +1618,10 @@ def test_a_dose_and_rows_that_a_run_had_are_not_advised_to_it_again() -> None:
 def test_longer_and_shorter_is_advised_by_what_decided_how_long_it_was(length: str) -> None:
     used = Used(length=length)
     failed = replace(PROOF, probes_passed=17, first_failed="x", used=used)
-    for facts, code in ((failed, "R003"), (replace(FELL, used=used), "R015")):
+    worse = replace(PROOF, held_out_after=2.75, used=used)
+    rows = replace(ROWS, right_before=6, right_after=7, gained=1, p=0.5, used=used)
+    told = {"R003": failed, "R006": worse, "R015": replace(FELL, used=used), "R019": rows}
+    for code, facts in told.items():
         for said in languages(fixes(facts)[code]):
             there = re.findall(r"`--(num_train_epochs|max_steps|budget)`", said)
             assert there == [length]
@@ -1625,6 +1630,37 @@ def test_longer_and_shorter_is_advised_by_what_decided_how_long_it_was(length: s
 def test_nothing_is_to_be_trained_longer_that_was_trained_too_much() -> None:
     failed = replace(PROOF, probes_passed=17, first_failed="x", used=Used(too_much="R015"))
     assert fixes(failed)["R003"].en == "Add rows worded like that question."
+    rows = replace(ROWS, right_before=6, right_after=7, gained=1, p=0.5)
+    out = "hold out more: `--split_dataset_ratio 0.2`."
+    for used, said in (
+        (Used(), f"Raise `--num_train_epochs`, give more rows, or {out}"),
+        (Used(apart=True), "Raise `--num_train_epochs` or give more rows."),
+        (Used(too_much="R015"), f"Give more rows or {out}"),
+        (Used(too_much="R015", apart=True), "Give more rows."),
+    ):
+        assert fixes(replace(rows, used=used))["R019"].en == said
+
+
+@every_guard
+def test_what_a_finding_is_about_is_a_flag_a_file_or_words_of_both_languages(guard: Guard) -> None:
+    where = CASES[guard.code].where
+    if guard.facts not in (ProofFacts, RetentionFacts, RowsFacts, StepFacts, RecoveryFacts):
+        return
+    with speaking("zh"):
+        assert where.startswith("--") or not place(where).isascii()
+    with speaking("en"):
+        assert place(where) == where
+
+
+def test_a_category_is_told_of_in_the_language_of_the_sentence() -> None:
+    cells = (
+        Cell("arithmetic", "all", 40, 40, 0, 40, 0, 1e-9),
+        Cell("code", "zh", 45, 40, 9, 31, 0),
+    )
+    found = GUARDS["R017"].judge(replace(KEPT, cells=cells, fallen=("arithmetic all", "code zh")))
+    assert found is not None
+    assert "arithmetic (all) 40 -> 0 of 40, code (zh) 40 -> 9 of 45." in found.what.en
+    assert "算术（全部）40 题中 40 -> 0、代码（实际运行）（中文）45 题中 40 -> 9。" in found.what.zh
 
 
 def test_patience_is_not_judged_where_nothing_is_held_out() -> None:

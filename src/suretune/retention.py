@@ -20,6 +20,7 @@ class Used:
     dose: float = 1.0  # share of the trained strength that was published
     length: str = "num_train_epochs"  # the option that decided how long it was
     general: bool = False  # rows of one's own were asked, too
+    apart: bool = False  # as many rows were held out as is advised, or a file of them
     too_much: str = ""  # the code of what says that it was trained too much
 
 

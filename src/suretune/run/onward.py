@@ -32,6 +32,7 @@ TOO_MUCH = ("R004", "R012", "R014", "R015", "R016", "R017", "R020")  # and forgo
 DIVERGED = ("R005", "T001", "T003", "T006")
 LOST = ("T001", "T006")  # where it went back: at the least rate that it tried, too
 LEAKED = "R014"  # a lower rate leaks more: docs/recipes.md
+APART = 0.2  # of the rows held out: more of them are not advised
 FAR = 3.0  # times the usual rate, from where the rate itself is what is changed
 HELD = {
     "paraphrases": LENGTH,
@@ -57,7 +58,7 @@ def used_in(
 ) -> Used:
     """What advice after a proof has to know of its run. `found`: what says whether it was too
     much."""
-    schedule = resolved.config.schedule
+    schedule, data = resolved.config.schedule, resolved.config.data
     much = [f.code for facts in found for f in judge(facts) if f.code in TOO_MUCH]
     return Used(
         anchors=(schedule.anchor_ratio or 0.0) >= ANCHORS and schedule.anchor_loss == "kl",
@@ -65,6 +66,7 @@ def used_in(
         dose=dose,
         length=_decided(resolved),
         general=bool(resolved.config.proof.general),
+        apart=bool(data.val_dataset) or (data.split_dataset_ratio or 0.0) >= APART,
         too_much=much[0] if much else "",
     )
 

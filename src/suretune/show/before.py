@@ -53,7 +53,7 @@ def findings(
         head = Styled().append_text(safe(f"{sign} {finding.code} {name}", style))
         head.append(f"  {state}", "dim")
         if finding.where:
-            head.append("  ").append_text(safe(finding.where, "cyan"))
+            head.append("  ").append_text(safe(labels.place(finding.where), "cyan"))
         fix, width = say(finding.fix), to.width - max(map(cell_len, names)) - 6
         broken = [one for one in _broken(fix, width) if one not in whole]
         whole.update(broken)
