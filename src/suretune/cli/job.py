@@ -14,6 +14,7 @@ from suretune.phrases import printable
 from suretune.preflight.flags import resuming_flags
 from suretune.record.journal import Journal
 from suretune.record.lock import is_busy
+from suretune.record.meant import failed_proof
 from suretune.speak.question import no_question
 from suretune.train.place import here
 from suretune.types import Text
@@ -117,6 +118,12 @@ def say_where(run: Path, asked: str) -> None:
         told = Text(
             f"Another suretune works on the run {name} now. This run is {shown}",
             f"另一个 suretune 正在处理运行 {name}。本次运行在 {shown}",
+        )
+    elif why := failed_proof(folder):
+        report = f"suretune report {typed.path(folder)}"
+        told = Text(
+            f"{name} is a run whose proof did not hold ({why}): {report}\nThis run is {shown}",
+            f"{name} 是一个没有通过验证的运行（{why}）：{report}\n本次运行在 {shown}",
         )
     elif rundir.is_begun(folder):
         go_on = f"suretune resume {typed.path(folder)}"
