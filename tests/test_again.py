@@ -5,21 +5,24 @@ parsed again it gives the same options, whatever their values hold.
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from suretune.cli import VERBS
+from conftest import write_rows
+from suretune import words
+from suretune.cli import VERBS, main
 from suretune.cli.parse import parse
 from suretune.cli.verbs import OWN
 from suretune.config import Resolved, options
-from suretune.preflight.again import SILENT, command_of, flag, flags_of
+from suretune.preflight.again import SILENT, command_of, flag, flags_of, look_again
 from suretune.preflight.whole import whole_flags
 from suretune.record.journal import Journal
 from suretune.sweep.search import flags
 
-SFT = next(verb for verb in VERBS if verb.name == "sft")
+SFT, CHECK = (next(v for v in VERBS if v.name == name) for name in ("sft", "check"))
 ODD: list[tuple[str, Any]] = [
     ("system", "-v 'quoted' \"twice\" $HOME `id` \\ end"),
     ("system", "两行\n与\t制表"),
@@ -124,3 +127,49 @@ def test_the_environment_stands_in_front_with_its_quotes() -> None:
         "HF_HOME='/my disk' CUDA_VISIBLE_DEVICES=0 suretune check --model pocket"
     )  # fmt: skip
     assert flags_of(asked) == ["--model", "pocket"]
+
+
+# --- looking at rows once more -------------------------------------------------------------------
+
+
+@pytest.fixture
+def language_of_before() -> Iterator[None]:
+    """What a command line asked for stays with the process."""
+    yield
+    words.choose(None)
+
+
+@pytest.mark.usefixtures("language_of_before")
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_next_look_at_rows_has_all_that_was_asked_for_and_the_cure(
+    language: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [{"text": f"Line {n}", "label": "good" if n % 2 else "bad"} for n in range(9)]
+    file = write_rows(tmp_path / "two words.jsonl", rows)
+    asked = ["check", "--model", "pocket", "--dataset", str(file), "--system", "你是 分类 助手",
+             "--split_dataset_ratio", "0.3", "--num_train_epochs", "1"]  # fmt: skip
+    assert main([*asked, "--lang", language]) == 3
+    *_, last = capsys.readouterr().out.rstrip().splitlines()
+    verb, *typed = as_a_shell_reads(last.strip())
+    given, wanted = (parse(CHECK, words, {}) for words in (typed, asked[1:]))
+    columns = ("text=query", "label=response")
+    assert (verb, given.faults, typed[-2:]) == ("check", (), ["--lang", language])
+    resolved = wanted.resolved.with_values("flag", columns=columns)
+    assert given.resolved.config == resolved.config
+    assert main(["check", *typed]) == 0
+
+
+def test_columns_that_were_said_stay_beside_those_that_are_advised() -> None:
+    asked = Resolved.default().with_values(
+        "flag", model="pocket", dataset=("a.jsonl", "b.jsonl"), columns=("Frage=query", "x=input")
+    )
+    look, two = "suretune check --dataset b.jsonl", "`--columns x=` or `--columns x=query`"
+    said = look_again(asked, look, "Add `--columns x=query 'y z='`.")
+    given = parse(CHECK, as_a_shell_reads(said)[1:], {}).resolved.config.data
+    assert given.dataset == ("a.jsonl", "b.jsonl")
+    assert given.columns == ("Frage=query", "x=query", "y z=")
+    assert look_again(asked, look, two) == command_of("check", asked)  # which one, nobody knows
+    alone = Resolved.default().with_values("flag", columns=("x=query",))
+    assert look_again(alone, look, "Mend it.") == look  # of a command that asked for no rows

@@ -125,8 +125,13 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
         "`max_steps` takes a text, a number or a path;",
     ),
     "an option of a list": (
-        lambda: suretune.check("pocket", ["rows.jsonl", None]),
-        "`dataset` takes a text, a number or a path, or a list of these;",
+        lambda: suretune.check("pocket", "rows.jsonl", target_modules=["q_proj", None]),
+        "`target_modules` takes a text, a number or a path, or a list of these;",
+    ),
+    "rows in memory": (
+        lambda: suretune.check("pocket", [{"query": "q", "response": "r"}]),
+        "`dataset` takes the name of a file, a folder or a dataset on a hub, or a list of these"
+        " (rows in memory are written to a file first, a JSON object a line);",
     ),
 }  # type: ignore[dict-item]
 

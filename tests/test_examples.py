@@ -1061,3 +1061,16 @@ def test_a_row_that_is_marked_as_not_to_be_learned_is_told_by_its_mark(
         )
         is None
     )
+
+
+@pytest.mark.parametrize("value", [{"city": 'Li"ma'}, [{"n": 1}], ["a", "b"]])
+def test_json_in_the_place_of_a_text_is_advised_to_be_written_as_text(value: Any) -> None:
+    found = fault({"query": "q", "response": value})
+    assert found.hint is not None
+    for sentence in (found.hint.en, found.hint.zh):
+        shown, name = sentence.split("`")[1::2]
+        assert name == "json.dumps"
+        row = json.loads("{" + shown + "}")
+        assert json.loads(row["response"]) == value
+        made = example({"query": "q", **row})
+        assert made.messages[-1].content == row["response"]

@@ -766,3 +766,13 @@ def test_books_that_are_kept_of_calls_are_told_and_can_be_left_out() -> None:
     seen = Fields()
     seen.see(less, example(less))
     assert not seen.unused
+
+
+def test_a_field_of_two_datasets_is_told_once(tmp_path: Path) -> None:
+    rows = [{"query": f"Sort {n} 1", "response": f"1 {n}", "id": f"a-{n}"} for n in range(9)]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    other = [{**row, "id": f"of-{n}"} for n, row in enumerate(rows)]
+    more = write_rows(tmp_path / "more.jsonl", other)
+    done = within(*CHECK, file, more, f"{file}#4", "--repeat", "true")
+    (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D035"]
+    assert told["what"]["en"].count("`id` ") == 1

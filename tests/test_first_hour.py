@@ -21,7 +21,8 @@ from suretune.guards import all_guards
 from suretune.guards.finding_by_words import by_words, page_of
 from suretune.preflight.again import command_of
 from suretune.prepare.naming import languages_meant, names_meant, quoted
-from suretune.run.onward import WEAKER, change_for, next_commands, once_mended
+from suretune.retention import Used
+from suretune.run.onward import WEAKER, change_for, next_commands, once_mended, used_in
 
 BOTH = ("zh", "en")
 
@@ -138,7 +139,7 @@ def test_a_check_ends_with_a_verdict_and_the_command_of_its_own_flags(
 def test_a_check_that_refuses_says_so_last(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--model", "pocket", "--dataset", "gone.jsonl", "--lang", "en"]) == 3
     lines = capsys.readouterr().out.rstrip().splitlines()
-    assert lines[-1] == "  suretune explain D001"
+    assert lines[-1] == "  suretune explain D001 --lang en"
     assert any(line.startswith("✗ `sft` would not start: D001") for line in lines)
 
 
@@ -194,6 +195,30 @@ def test_a_rate_that_was_far_too_small_is_what_is_changed() -> None:
     change = change_for(["R003 probes-failed"], asked, 256, 40, 40)
     assert change and change.option == "learning_rate" and change.value > 1e-3
     assert change_for(["R018 forgetting-not-measured"], asked, 256, 40, 40) is None
+
+
+def test_a_budget_that_cut_a_run_is_what_is_changed_and_no_two_runs_advise_each_other() -> None:
+    """Fewer updates have a higher usual rate: half of the one that was chosen looked too small."""
+    asked = Resolved.default().with_values("flag", model="pocket", budget="1.5m")
+    first = asked.with_values("auto: cut", learning_rate=1.8e-3, max_steps=15)
+    change = change_for(["R004 x", "R019 x"], first, 256, 15, 15)
+    assert change and (change.option, change.value) == ("learning_rate", 9e-4)
+    second = first.with_values("flag", learning_rate=change.value)
+    change = change_for(["R019 x"], second, 256, 16, 16)
+    assert change and (change.option, change.value) == ("budget", "3m")
+    by_steps = second.with_values("flag", max_steps=16)
+    change = change_for(["R019 x"], by_steps, 256, 16, 16)
+    assert change and (change.option, change.value) == ("max_steps", 32)
+
+
+def test_what_advice_has_to_know_of_a_run_is_what_it_was_trained_with() -> None:
+    asked = Resolved.default().with_values("flag", anchor_ratio=0.75, anchor_loss="kl")
+    assert used_in(asked) == Used(anchors=True)
+    cut = asked.with_values("auto: cut", max_steps=15, anchor_ratio=0.6, anchors_per_row=3.0)
+    assert used_in(cut, 0.9) == Used(per_row=3.0, dose=0.9, length="budget")
+    given = asked.with_values("flag", max_steps=15, general=("a.jsonl",), anchor_loss="ce")
+    given = given.with_values("flag", split_dataset_ratio=0.2)
+    assert used_in(given) == Used(length="max_steps", general=True, apart=True)
 
 
 def test_what_only_leaked_is_held_by_more_anchors_not_by_a_lower_rate() -> None:

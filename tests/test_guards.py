@@ -20,6 +20,7 @@ from suretune.facts import (
     Facts,
     Finding,
     FlagFacts,
+    JudgedFacts,
     PlanFacts,
     ProofFacts,
     RecoveryFacts,
@@ -43,9 +44,11 @@ from suretune.guards.guard import (
     rewritten,
     some,
 )
+from suretune.labels import place
 from suretune.option import FORMER
-from suretune.retention import Cell, RetentionFacts, RowsFacts, Spread
+from suretune.retention import Cell, RetentionFacts, RowsFacts, Spread, Used
 from suretune.types import Fault, Origin, Text
+from suretune.words import speaking
 
 NAN, INF = float("nan"), float("inf")
 HINT = Text("This would mend it.", "这样改就行。")
@@ -1069,7 +1072,7 @@ RESULT_CASES = {
         replace(KEPT, cells=(Cell("code", "zh", 45, 40, 9, 31, 0, 5e-10),), fallen=("code zh",)),
         KEPT,
         "general questions",
-        ("code (zh) 40 -> 9 of 45",),
+        ("40 -> 9", "45"),
         ("that.jsonl#500", "`--learning_rate`"),
     ),
     "R018": Case(
@@ -1101,8 +1104,8 @@ RESULT_CASES = {
         ("`--general FILE#500`",),
     ),
     "R009": Case(
-        replace(PROOF, probes_asked=0, probes_passed=0, held_out_after=None),
-        PROOF,
+        JudgedFacts(0, held_out=False),
+        JudgedFacts(0, held_out=True),
         "--probes",
         ("0",),
         ("`must_contain`", "`--split_dataset_ratio 0.05`"),
@@ -1149,7 +1152,7 @@ RESULT_CASES |= {
         replace(PROOF, recited=None),
         "answers",
         ("160", "0", "7"),
-        ("`--anchor_ratio`", "general.jsonl#500"),
+        ("`--anchor_ratio 0.75 --anchor_loss kl`", "general.jsonl#500"),
     ),
     "R013": Case(
         replace(PROOF, held_out_least=1.44),
@@ -1574,7 +1577,96 @@ def test_what_the_author_of_a_probe_wants_to_be_told_is_told() -> None:
     facts = replace(PROOF, must_pass_failed=("Who are you? -> Qwen",), if_fails="Ask Ann.")
     found = GUARDS["R003"].judge(facts)
     assert found is not None
-    assert found.what.en.endswith("Ask Ann.") and found.what.zh.endswith("Ask Ann.")
+    assert found.what.en.endswith("Who are you? -> Qwen (Ask Ann.)")
+    assert found.what.zh.endswith("Who are you? -> Qwen（Ask Ann.）")
+
+
+def fixes(facts: Facts) -> dict[str, Text]:
+    """What each guard that speaks about these facts advises."""
+    return {found.code: found.fix for found in judge(facts)}
+
+
+FELL = replace(
+    KEPT,
+    lost=120,
+    p=1e-9,
+    loss_upper=0.149,
+    voided=1,
+    leaked=Spread(900, 0, 28, 28, 0),
+    broken=Spread(900, 12, 90, 80, 2),
+    drift=1.9,
+    drifted=280,
+    fallen=("leaks", "broken", "drift"),
+)
+
+
+@pytest.mark.parametrize("code", ["R004", "R016"])
+def test_anchors_that_a_run_had_are_not_advised_to_it_again(code: str) -> None:
+    had = Used(anchors=True, per_row=3.0)
+    for used, flags in (
+        (Used(), "--anchor_ratio 0.75 --anchor_loss kl"),
+        (had, "--anchors_per_row 6"),
+    ):
+        for said in languages(fixes(replace(FELL, used=used))[code]):
+            assert f"`{flags}`" in said and said.count("`--anchor") == 1
+
+
+def test_a_dose_and_rows_that_a_run_had_are_not_advised_to_it_again() -> None:
+    had = fixes(replace(FELL, used=Used(per_row=2.0, dose=0.9, general=True)))
+    assert had["R021"].en == "Nothing need be done."
+    for said in languages(had["R014"]):
+        assert "--adapter_dose" not in said and "--anchors_per_row 4`" in said
+    one = GUARDS["R021"].judge(FELL)
+    assert one and one.what.en.startswith("1 general question stands in the rows and was not asked")
+
+
+@pytest.mark.parametrize("length", ["num_train_epochs", "max_steps", "budget"])
+def test_longer_and_shorter_is_advised_by_what_decided_how_long_it_was(length: str) -> None:
+    used = Used(length=length)
+    failed = replace(PROOF, probes_passed=17, first_failed="x", used=used)
+    worse = replace(PROOF, held_out_after=2.75, used=used)
+    rows = replace(ROWS, right_before=6, right_after=7, gained=1, p=0.5, used=used)
+    told = {"R003": failed, "R006": worse, "R015": replace(FELL, used=used), "R019": rows}
+    for code, facts in told.items():
+        for said in languages(fixes(facts)[code]):
+            there = re.findall(r"`--(num_train_epochs|max_steps|budget)`", said)
+            assert there == [length]
+
+
+def test_nothing_is_to_be_trained_longer_that_was_trained_too_much() -> None:
+    failed = replace(PROOF, probes_passed=17, first_failed="x", used=Used(too_much="R015"))
+    assert fixes(failed)["R003"].en == "Add rows worded like that question."
+    rows = replace(ROWS, right_before=6, right_after=7, gained=1, p=0.5)
+    out = "hold out more: `--split_dataset_ratio 0.2`."
+    for used, said in (
+        (Used(), f"Raise `--num_train_epochs`, give more rows, or {out}"),
+        (Used(apart=True), "Raise `--num_train_epochs` or give more rows."),
+        (Used(too_much="R015"), f"Give more rows or {out}"),
+        (Used(too_much="R015", apart=True), "Give more rows."),
+    ):
+        assert fixes(replace(rows, used=used))["R019"].en == said
+
+
+@every_guard
+def test_what_a_finding_is_about_is_a_flag_a_file_or_words_of_both_languages(guard: Guard) -> None:
+    where = CASES[guard.code].where
+    if guard.facts not in (ProofFacts, RetentionFacts, RowsFacts, StepFacts, RecoveryFacts):
+        return
+    with speaking("zh"):
+        assert where.startswith("--") or not place(where).isascii()
+    with speaking("en"):
+        assert place(where) == where
+
+
+def test_a_category_is_told_of_in_the_language_of_the_sentence() -> None:
+    cells = (
+        Cell("arithmetic", "all", 40, 40, 0, 40, 0, 1e-9),
+        Cell("code", "zh", 45, 40, 9, 31, 0),
+    )
+    found = GUARDS["R017"].judge(replace(KEPT, cells=cells, fallen=("arithmetic all", "code zh")))
+    assert found is not None
+    assert "arithmetic (all) 40 -> 0 of 40, code (zh) 40 -> 9 of 45." in found.what.en
+    assert "算术（全部）40 题中 40 -> 0、代码（实际运行）（中文）45 题中 40 -> 9。" in found.what.zh
 
 
 def test_patience_is_not_judged_where_nothing_is_held_out() -> None:

@@ -21,11 +21,12 @@ from suretune.model.load import load_base
 from suretune.model.lora import load_adapter
 from suretune.pocket import MODEL
 from suretune.prepare.starter import write_starter
+from suretune.retention import ENOUGH
 from suretune.run.questions import _as_many, _check
 from suretune.statistics import loss_found, margin_supported
 from suretune.types import Message, Text
 from suretune.verify.general import answers_followed, ask_all, follow, prompts_of
-from suretune.verify.kept import ENOUGH, Bounds, General, Judged, judge_all, retention_facts
+from suretune.verify.kept import Bounds, General, Judged, judge_all, retention_facts
 from suretune.verify.leaks import Learned, phrases_of
 
 BOUNDS = Bounds(margin=0.05, max_drift=1.0)

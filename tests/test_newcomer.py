@@ -16,6 +16,7 @@ from suretune.config import options
 from suretune.data.identity import find_identity
 from suretune.data.own_names import names_said
 from suretune.types import Example, Message, Origin
+from suretune.values import nearest_of
 
 BOTH = ("zh", "en")
 CHECK = ("check", "--model", "pocket", "--dataset", "identity.jsonl")
@@ -107,6 +108,45 @@ def test_a_model_under_another_name_of_its_flag_is_not_missing_as_well(
     typed = ("check", "--model_name_or_path", "--dataset", "identity.jsonl")
     _, text, codes = told(capsys, *typed)
     assert codes == ["C002"] and "--model_name_or_path" in text
+
+
+def test_flags_that_exclude_each_other_are_told_as_they_are_typed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = ("--val_dataset", "a b.jsonl", "c.jsonl", "--split_dataset_ratio", "0.1")
+    _, text, codes = told(capsys, *CHECK, *asked)
+    line = " ".join(text.split())
+    assert codes == ["C006"]
+    both = "`--split_dataset_ratio 0.1` and `--val_dataset 'a b.jsonl' c.jsonl` both decide"
+    assert f"{both} the same thing." in line
+
+
+def test_the_one_flag_that_begins_so_was_meant() -> None:
+    known = ["split_dataset_ratio", "output_dir"]
+    assert nearest_of("split", known) == "split_dataset_ratio"
+    assert nearest_of("spli", known) == "", "a part of a word"
+    several = ["eval_on_each_dataset", "eval_with_all_questions"]
+    assert nearest_of("eval", several) == "", "which one, nobody knows"
+    assert nearest_of("ouput_dir", known) == "output_dir"
+
+
+def test_a_flag_of_training_is_not_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
+    for flag, ours in (("--general", True), ("--nonesuch_at_all", False)):
+        _, text, codes = told(capsys, "explain", flag)
+        line = " ".join(text.split())
+        assert codes == ["C001"]
+        assert (f"`suretune explain` has no flag `{flag}`." in line) == ours
+        assert ("It is a flag of training: `suretune sft --help`." in line) == ours
+
+
+def test_where_a_file_of_questions_says_what_is_wrong_no_help_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text("- quetsion: hi\n", "utf-8")
+    _, text, codes = told(capsys, *CHECK, "--probes", str(file))
+    line = " ".join(text.split())
+    assert codes == ["C002"] and "Did you mean `question`?" in line and "--help" not in line
 
 
 # --- nothing ------------------------------------------------------------------------------------

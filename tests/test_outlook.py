@@ -335,3 +335,73 @@ def test_a_gpu_is_seen_as_the_driver_counts_it(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     assert outlook.sees_cuda() is False
     outlook.sees_cuda.cache_clear()
+
+
+# --- what no proof can seal ----------------------------------------------------------------------
+
+
+def ahead(told: dict[str, Any]) -> list[tuple[str, bool]]:
+    """The findings of the result that are known before training, and whether they stop."""
+    return [(f["code"], f["stops"]) for f in told["findings"] if f["code"].startswith("R")]
+
+
+@pytest.mark.parametrize(
+    "words, found",
+    [
+        (("--split_dataset_ratio", 0), ["R009"]),
+        (("--split_dataset_ratio", 0, "--ignore", "R009"), []),
+        (("--general_questions", 59), ["R018"]),
+        (("--general_questions", 59, "--ignore", "R018"), []),
+        (("--general_questions", 60), []),
+        (("--split_dataset_ratio", 0, "--general_questions", 1), ["R009", "R018"]),
+    ],
+)
+def test_that_no_proof_can_seal_a_run_is_told_before_it_is_trained(
+    words: Words,
+    found: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", GOOD)
+    given = ["check", "--model", "pocket", "--dataset", rows, *words, "--system", "x"]
+    assert main([*map(str, given), "--json"]) == 0
+    assert ahead(json.loads(capsys.readouterr().out)) == [(code, False) for code in found]
+    assert main([*map(str, given)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert ("then proves the result." in said) == (not found)
+    assert (f"then ends without a seal, by {found[0]} above." in said) if found else True
+
+
+@pytest.mark.parametrize(
+    "rows, advice", [(2, 0.5), (3, 0.34), (12, 0.09), (30, 0.05), (1, "add rows")]
+)
+def test_the_share_that_is_advised_holds_a_row_out(
+    rows: int,
+    advice: float | str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = [{"query": f"Sort {n} 1 2", "response": f"1 2 {n}"} for n in range(rows)]
+    file = write_rows(tmp_path / "rows.jsonl", made)
+    given = ["check", "--model", "pocket", "--dataset", str(file), "--system", "x", "--json"]
+    assert main([*given, "--split_dataset_ratio", "0"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["findings"]
+    assert found["code"] == "R009"
+    if isinstance(advice, str):
+        assert advice in found["fix"]["en"]
+        return
+    assert f"`--split_dataset_ratio {advice:g}`" in found["fix"]["en"]
+    assert main([*given, "--split_dataset_ratio", str(advice)]) == 0
+    assert json.loads(capsys.readouterr().out)["findings"] == []
+
+
+def test_questions_with_an_answer_can_judge_without_a_row_held_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, probes = write_rows(tmp_path / "rows.jsonl", GOOD), tmp_path / "probes.jsonl"
+    given = ["check", "--model", "pocket", "--dataset", rows, "--split_dataset_ratio", 0,
+             "--probes", probes, "--json"]  # fmt: skip
+    for more, found in (({}, [("R009", False)]), ({"must_contain": ["x"]}, [])):
+        write_rows(probes, [{"question": "Sort 1 2", **more}])
+        assert main([*map(str, given)]) == 0
+        assert ahead(json.loads(capsys.readouterr().out)) == found

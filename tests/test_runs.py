@@ -28,10 +28,11 @@ from suretune.cli.job import say_where
 from suretune.cli.parse import Command
 from suretune.cli.verbs.report import verdict_of
 from suretune.config import Resolved
+from suretune.guards import judge
 from suretune.preflight.flags import resuming_flags
 from suretune.record.journal import Journal, Stopped
 from suretune.record.lock import LOCK, is_busy, only_writer
-from suretune.record.meant import Meant, meant, run_meant, way_back
+from suretune.record.meant import Meant, meant, not_sealed, run_meant, way_back
 from suretune.record.sealed import WITHOUT_WHICH, read_seal, sealed_names
 from suretune.record.whatitis import no_checkpoint
 from suretune.run.folder import write_config
@@ -156,6 +157,38 @@ def test_beside_a_run_that_is_still_made_nobody_is_sent_to_resume_it(
     at_work, interrupted = capsys.readouterr().err.split("This run is")[:2]
     assert at_work == f"Another suretune works on the run {run} now. "
     assert f"to go on with it: suretune resume {run}" in interrupted
+
+
+@pytest.mark.parametrize(
+    "verdict, reasons, known",
+    [
+        ("not-verified", ["R003 probes-failed", "R004 skills-lost"], True),
+        ("forgetting-not-measured", ["R018 forgetting-not-measured"], True),
+        ("stopped", ["T006 diverged"], False),
+        ("sealed", [], False),
+    ],
+)
+def test_of_a_run_whose_proof_did_not_hold_it_is_said_for_what(
+    verdict: str,
+    reasons: list[str],
+    known: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = a_run(tmp_path / "made")
+    rundir.write_json(run / "report.json", {"verdict": verdict, "reasons": reasons})
+    facts = not_sealed(Meant(run), serving=False)
+    assert facts.found == ", ".join(reasons) * known
+    (found,) = judge(facts)
+    unknown = "Whether it learned what it should, nobody knows."
+    assert found.why.en == (f"Its proof did not hold: {facts.found}." if known else unknown)
+    assert not_sealed(Meant(run, run / "adapter"), serving=True).found == facts.found
+    say_where(rundir.new_run(str(run)), str(run))
+    said = capsys.readouterr().err
+    assert (f"({facts.found}): suretune report {run}" in said) == known
+    assert (f"to go on with it: suretune resume {run}" in said) != known
+    (run / "report.json").write_text("{")
+    assert not_sealed(Meant(run, run / "adapter"), serving=True).found == ""
 
 
 def test_who_only_looks_keeps_no_writer_out(

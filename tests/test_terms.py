@@ -367,6 +367,8 @@ def test_skills_and_schedules_have_chinese_names() -> None:
     words.choose("zh")
     try:
         assert labels.skill("arithmetic") == "算术"
+        assert labels.category("sums") == "计算" and labels.category("sort") == "排序"
+        assert [labels.language(name) for name in ("en", "all", "fr")] == ["英文", "全部", "fr"]
         assert labels.schedule("cosine") == "余弦下降（cosine）"
         assert labels.origin("flag: --bf16 / --fp16") == "由 --bf16 或 --fp16 给出"
     finally:

@@ -502,7 +502,7 @@ def test_empty_thoughts_are_told_by_the_command_line(tmp_path: Path) -> None:
     template = shared("chat_templates") / "Qwen-Qwen3-0.6B.jinja"
     file = write_rows(tmp_path / "rows.jsonl", [talk(ASKED, ("assistant", "Nine."))])
     done = within(*CHECK, file, "--chat_template", template)
-    assert done.returncode == 0 and codes(done) == ["P010"]  # they stand in the prompt
+    assert done.returncode == 0 and codes(done) == ["P010", "R009"]  # in the prompt
     done = within(*CHECK, file, "--chat_template", template, "--think", "empty")
     assert done.returncode == 0 and {"P006", "P010"} <= set(codes(done))
     (told,) = [f for f in as_json(done)["findings"] if f["code"] == "P006"]

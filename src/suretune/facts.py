@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from suretune.retention import RetentionFacts, RowsFacts
+from suretune.retention import UNTOLD, RetentionFacts, RowsFacts, Used
 from suretune.types import Fault, Text
 
 UNTITLED = Text("", "")
@@ -216,6 +216,17 @@ class ProofFacts:
     held_out_least_step: int = 0
     dose: float = 1.0  # share of the trained strength that was published
     run: str = ""  # the run's folder
+    used: Used = UNTOLD
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedFacts:
+    """What the proof has to judge by; `ahead`: what it will have, before anything is trained."""
+
+    questions: int  # with a right answer
+    held_out: bool  # whether rows are measured that were never learned
+    ahead: bool = False
+    rows: int = 0  # of which some could be held out, where that is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +302,7 @@ Facts = (
     | StepFacts
     | RecoveryFacts
     | ProofFacts
+    | JudgedFacts
     | ReplayFacts
     | ServedFacts
     | RetentionFacts

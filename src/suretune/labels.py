@@ -5,6 +5,7 @@ Each is said once, here, so that a terminal, a report and a page never call one 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,6 +47,32 @@ SKILLS = {  # kinds of the bundled model's questions
     "json": "JSON",
     "obey": "按要求回答",
 }
+CATEGORIES = {  # of general questions; the bundled model has kinds of its own
+    "facts": Text("facts", "事实"),
+    "sums": Text("sums", "计算"),
+    "code": Text("code, run", "代码（实际运行）"),
+    "formats": Text("formats", "格式"),
+    "translation": Text("translation", "翻译"),
+    "system": Text("under a system prompt", "系统提示词下的要求"),
+    "refusal": Text("must stay refused", "必须继续拒绝"),
+    "turns": Text("conversations", "多轮对话"),
+    "near": Text("near misses of an identity", "近似问题（样子像身份问题）"),
+    "own": Text("your own rows", "你自己的数据"),
+    "all": Text("all", "全部"),
+    **{name: Text(name, said) for name, said in SKILLS.items()},
+}
+LANGUAGES = {  # of a question; a file of skills may name none
+    "en": Text("en", "英文"),
+    "zh": Text("zh", "中文"),
+    "all": Text("all", "全部"),
+}
+PLACES = {  # that findings are about, where these are no file, flag or update
+    "adapter": Text("adapter", "适配器"),
+    "answers": Text("answers", "回答"),
+    "general questions": Text("general questions", "通用题"),
+    "held-out rows": Text("held-out rows", "留出数据"),
+    "probes": Text("probes", "验证问题"),
+}
 SOURCES = {  # of a system prompt
     "row": Text("the row's own", "数据自带"),
     "flag": Text("--system", "--system"),
@@ -80,6 +107,29 @@ def skill(name: Any) -> str:
     """A kind of question."""
     text = str(name or "")
     return say(Text(text, SKILLS.get(text, text)))
+
+
+def category(name: Any) -> str:
+    """A category of general questions."""
+    return _said(CATEGORIES, name)
+
+
+def language(name: Any) -> str:
+    """The language of a question."""
+    return _said(LANGUAGES, name)
+
+
+def place(where: Any) -> str:
+    """What a finding is about: a file, a flag, an update, or a thing in words."""
+    step = re.fullmatch(r"step (\d+)", str(where or ""))
+    if step:
+        return say(Text(step[0], f"第 {step[1]} 次更新"))
+    return _said(PLACES, where)
+
+
+def _said(known: Mapping[str, Text], name: Any) -> str:
+    text = str(name or "")
+    return say(known.get(text, Text(text, text)))
 
 
 def source(name: Any) -> str:

@@ -6,6 +6,49 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from suretune.types import Text
+
+ENOUGH = 60  # right answers of the base, without which no loss can be seen
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """With what a run was trained: no advice gives it once more."""
+
+    anchors: bool = False  # as large a share of them as is advised, led by the base's likelihoods
+    per_row: float = 1.0  # anchors beside a row
+    dose: float = 1.0  # share of the trained strength that was published
+    length: str = "num_train_epochs"  # the option that decided how long it was
+    general: bool = False  # rows of one's own were asked, too
+    apart: bool = False  # as many rows were held out as is advised, or a file of them
+    too_much: str = ""  # the code of what says that it was trained too much
+
+
+UNTOLD = Used()
+MOST_PER_ROW = 16.0  # anchors that are advised
+LONGER = {
+    "num_train_epochs": Text("raise `--num_train_epochs`", "调大 `--num_train_epochs`"),
+    "max_steps": Text("raise `--max_steps`", "调大 `--max_steps`"),
+    "budget": Text("give a longer `--budget`", "延长 `--budget`"),
+}
+SHORTER = {
+    "num_train_epochs": Text("with fewer `--num_train_epochs`", "减少 `--num_train_epochs`"),
+    "max_steps": Text("with a smaller `--max_steps`", "调小 `--max_steps`"),
+    "budget": Text("with a shorter `--budget`", "缩短 `--budget`"),
+}
+
+
+def more_anchors(used: Used) -> str:
+    """The flags that hold a model closer to what it was than this run's did."""
+    if not used.anchors:
+        return "--anchor_ratio 0.75 --anchor_loss kl"
+    return more_per_row(used)
+
+
+def more_per_row(used: Used) -> str:
+    """The flag that gives a row twice the anchors it had."""
+    return f"--anchors_per_row {min(MOST_PER_ROW, 2 * used.per_row):g}"
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -74,6 +117,26 @@ class RetentionFacts:
     first_loss: str = ""
     first_broken: str = ""
     first_formed: str = ""
+    ahead: bool = False  # nothing was asked yet: `asked` can be right at most
+    used: Used = UNTOLD
+
+
+def asked_at_most(questions: int) -> RetentionFacts:
+    """What is known before anything is asked: that there will be no more questions."""
+    return RetentionFacts(
+        asked=questions,
+        counted=0,
+        voided=0,
+        before=0,
+        after=0,
+        lost=0,
+        gained=0,
+        flips=0,
+        margin=1.0,
+        enough=questions >= ENOUGH,
+        loss_upper=0.0,
+        ahead=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +156,7 @@ class RowsFacts:
     needed: float = 0.9
     p: float = 1.0  # of the sign test: so many gains, if nothing was gained
     same: int = 0
+    used: Used = UNTOLD
 
 
 @dataclass(frozen=True, slots=True)

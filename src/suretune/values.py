@@ -125,8 +125,11 @@ def twice(
 
 
 def nearest_of(name: str, known: Iterable[str]) -> str:
-    """The name that was meant, perhaps; empty where none is like it."""
-    return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.5)), "")
+    """The name that was meant, perhaps; empty where none is like it, nor the one that begins so."""
+    names = list(known)
+    begun = [one for one in names if one.startswith(f"{name}_")]
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    return next(iter([*close, *(begun if len(begun) == 1 else [])]), "")
 
 
 def short(value: str) -> str:

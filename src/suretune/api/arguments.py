@@ -17,6 +17,13 @@ from suretune.words import say
 PATH = Text("a text or a path", "文本或路径")
 VALUE = Text("a text, a number or a path", "文本、数字或路径")
 VALUES = Text(f"{VALUE.en}, or a list of these", f"{VALUE.zh}，或它们的列表")
+ROWS = ("dataset", "val_dataset", "general")
+FILES = Text(
+    "the name of a file, a folder or a dataset on a hub, or a list of these (rows in memory are"
+    " written to a file first, a JSON object a line)",
+    "文件、文件夹或下载站数据集的名字，或它们的列表"
+    "（内存里的数据要先写成文件，每行一个 JSON 对象）",
+)
 LISTENERS = Text("a list of objects with `on(event)`", "带 `on(event)` 的对象的列表")
 TALK = Text(
     "a question, or a list of messages with the texts `role` and `content`",
@@ -44,7 +51,7 @@ def _value_of(value: Any, name: str, takes: Text) -> Any:
     # A device, a precision, or a number of an array.
     if type(value).__module__ in ("torch", "numpy") and not getattr(value, "shape", ()):
         return value.item() if hasattr(value, "item") else str(value).removeprefix("torch.")
-    raise _wrong(name, takes, value)
+    raise _wrong(name, FILES if name in ROWS else takes, value)
 
 
 def listeners_of(given: object) -> tuple[Listener, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from suretune.api.keywords import Options
 from suretune.api.results import Plan, Run, Verified
 from suretune.events import Listener
 from suretune.facts import FlagFacts
-from suretune.preflight.again import command_of
+from suretune.preflight.again import command_of, look_again
 from suretune.preflight.check import Checked
 from suretune.preflight.summary import data_summary, plan_summary
 from suretune.record.journal import GUARD, Journal, Stopped
@@ -169,6 +170,7 @@ def _looked(
     """A run that can begin, and what was noted; or a stop."""
     journal = Journal(verb="sft")
     resolved = resolved_of({"model": model, "dataset": dataset, **options}, journal)
+    journal.again = partial(look_again, resolved)
     config = resolved.config
     for flag, given in (("--model", model), ("--dataset", dataset)):
         if given is None:

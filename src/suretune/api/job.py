@@ -10,7 +10,7 @@ from pathlib import Path
 from suretune.config import Resolved
 from suretune.preflight import check as checking
 from suretune.preflight.check import Checked
-from suretune.preflight.forecast import no_room
+from suretune.preflight.forecast import no_room, proof_outlook
 from suretune.preflight.machine import packages
 from suretune.preflight.outlook import not_writable
 from suretune.record.journal import Journal
@@ -27,6 +27,8 @@ def look(resolved: Resolved, journal: Journal) -> Checked:
     if (full := no_room(checked)) is not None:
         journal.look(full)
         journal.settle()
+    outlook = proof_outlook(checked, journal.ignore)
+    journal.look_at_all(outlook, stops=False)
     return checked
 
 

@@ -6,13 +6,15 @@ from suretune import phrases, show, typed
 from suretune.cli.parse import Command
 from suretune.data.learning import Learning, learning_of
 from suretune.model.memory import GIB
-from suretune.preflight.again import command_of
+from suretune.preflight.again import command_of, in_language
 from suretune.preflight.check import Checked
 from suretune.preflight.forecast import HALF, downloads_first, least_bytes, on_gpu
 from suretune.preflight.whole import is_whole, learns
 from suretune.record.journal import Journal, Stopped
 from suretune.types import Text
 from suretune.words import say
+
+VAIN = ("R009", "R018")  # notes of a run that no proof can seal
 
 
 def next_command(
@@ -43,7 +45,7 @@ def would_start(
         "`sft` would start" + (f" ({notes} noted above)." if notes else ": nothing stops it."),
         "检查通过：没有会让 `sft` 停止的问题" + (f"（上面有 {notes} 条提示）。" if notes else "。"),
     )
-    parts = (told, _work(checked), _place(checked), downloads_first(checked))
+    parts = (told, _work(checked, journal), _place(checked), downloads_first(checked))
     sentences = [part for part in parts if part is not None]
     show.conclusion(
         True,
@@ -68,15 +70,12 @@ def _mending(stopped: Stopped) -> str:
     """The first command that a finding advises, else the page of the first finding."""
     for finding in stopped.findings:
         for command in show.commands_in(say(finding.fix)):
-            return command
-    return typed.command(
-        "suretune",
-        "explain",
-        *[f.code for f in stopped.findings[:1]],
-    )
+            return in_language(command)
+    codes = [finding.code for finding in stopped.findings[:1]]
+    return in_language(typed.command("suretune", "explain", *codes))
 
 
-def _work(checked: Checked) -> Text:
+def _work(checked: Checked, journal: Journal) -> Text:
     plan = checked.plan
     rows, held, updates = (phrases.count(n) for n in (plan.rows, plan.held_out, len(plan.updates)))
     budget = checked.resolved.config.schedule.budget
@@ -86,12 +85,23 @@ def _work(checked: Checked) -> Text:
         flag = typed.command("--budget", budget)
         time = Text(f", as many as `{flag}` has time for", f"（`{flag}` 够做多少次就多少次）")
     kept = Text(f" ({held} held out)", f"（另留出 {held} 行）") if plan.held_out else Text("", "")
-    own = _own(checked)
+    own, (proof, proof_zh) = _own(checked), _ends(journal)
     return Text(
         f"It trains on {rows} rows{kept.en} in {'at most ' if bound else ''}{updates} updates"
-        f"{time.en}, then proves the result.{own.en}",
+        f"{time.en}, {proof}.{own.en}",
         f"将用 {rows} 行数据{kept.zh}训练{'最多 ' if bound else ' '}{updates} 次更新{time.zh}，"
-        f"然后验证结果。{own.zh}",
+        f"{proof_zh}。{own.zh}",
+    )
+
+
+def _ends(journal: Journal) -> tuple[str, str]:
+    """How the run ends, where nothing goes wrong."""
+    vain = [finding.code for finding in journal.findings if finding.code in VAIN]
+    if not vain:
+        return "then proves the result", "然后验证结果"
+    return (
+        f"then ends without a seal, by {vain[0]} above",
+        f"结束时不会通过验证，见上面的 {vain[0]}",
     )
 
 

@@ -14,6 +14,7 @@ from suretune.phrases import printable
 from suretune.preflight.flags import resuming_flags
 from suretune.record.journal import Journal
 from suretune.record.lock import is_busy
+from suretune.record.meant import failed_proof
 from suretune.speak.question import no_question
 from suretune.train.place import here
 from suretune.types import Text
@@ -118,6 +119,12 @@ def say_where(run: Path, asked: str) -> None:
             f"Another suretune works on the run {name} now. This run is {shown}",
             f"另一个 suretune 正在处理运行 {name}。本次运行在 {shown}",
         )
+    elif why := failed_proof(folder):
+        report = f"suretune report {typed.path(folder)}"
+        told = Text(
+            f"{name} is a run whose proof did not hold ({why}): {report}\nThis run is {shown}",
+            f"{name} 是一个没有通过验证的运行（{why}）：{report}\n本次运行在 {shown}",
+        )
     elif rundir.is_begun(folder):
         go_on = f"suretune resume {typed.path(folder)}"
         told = Text(
@@ -145,6 +152,7 @@ def train(
     from suretune.run.tracking import places
 
     config = checked.resolved.config
+    before = tuple(journal.findings)
     watch = Watch(
         checked.plan.schedule.total,
         config.schedule.logging_steps,
@@ -178,7 +186,8 @@ def train(
     if command.json:
         tell_json(told)
     else:
-        show.findings([f for f in journal.findings if f.code.startswith(("R", "T", "S047"))])
+        found = [finding for finding in journal.findings if finding not in before]
+        show.findings([f for f in found if f.code.startswith(("R", "T", "S047"))])
         show.verdict(told)
         for place in places(run, config.run):
             tell(place, err=True)

@@ -398,7 +398,10 @@ def _strangers(words: Sequence[str], names: Sequence[str]) -> list[FlagFacts]:
             behind_flag = True
             flag, _, value = word.partition("=")
             near = nearest_of(flag[2:], names)
-            faults.append(FlagFacts("unknown-flag", flag, value, near and f"--{near}"))
+            known = options().get(flag[2:])
+            trains = known is not None and known.group in TRAIN
+            fault = FlagFacts("unknown-flag", flag, value, near and f"--{near}")
+            faults.append(replace(fault, command="suretune sft --help" if trains else ""))
         elif not behind_flag:
             faults.append(FlagFacts("stray-argument", "", word))
     return faults

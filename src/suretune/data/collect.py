@@ -331,11 +331,14 @@ def _written(found: Collected, how: Rendering) -> Mapping[str, Any]:
 
 
 def _unused(found: Collected) -> tuple[UnusedField, ...]:
-    """The fields that may be passed over, the largest first."""
+    """The fields that may be passed over, the largest first, each where it is largest."""
     told = [
         a for name, fields in found.fields.items() for a, stops in fields.facts(name) if not stops
     ]
-    return tuple(sorted(told, key=lambda about: -about.share))
+    named: dict[str, UnusedField] = {}
+    for about in sorted(told, key=lambda about: -about.share):
+        named.setdefault(about.name, about)
+    return tuple(named.values())
 
 
 def _rewritten(rows: Sequence[Prepared]) -> dict[int, tuple[int, str]]:

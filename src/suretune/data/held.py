@@ -31,12 +31,25 @@ def wrong_type(
     """`value` is not what `field` must hold."""
     if value is None and hint is AS_TEXT:
         hint = Text("The field has no value.", "这个字段没有值。")
+    if isinstance(value, dict | list) and hint is AS_TEXT:
+        hint = _as_json(field, value)
     found: str | Text = shown(value)
     if not isinstance(value, str):
         name = type(value).__name__
         kind = _TYPES.get(type(value), Text(name, name))
         found = Text(f"{found} ({kind.en})", f"{found}（{kind.zh}）")
     return Refused(Fault("wrong-type", origin, field=field, found=found, hint=hint))
+
+
+def _as_json(field: str, value: Any) -> Text:
+    """An answer that shall be JSON is text like any other, with its quotes escaped."""
+    said = shown(value, 24).replace("\\", "\\\\").replace('"', '\\"')
+    line = f'`"{field.rpartition(".")[2]}": "{said}"`'
+    return Text(
+        f"Where the JSON itself is the text, write it as one string: {line}; in Python"
+        " `json.dumps` makes it.",
+        f"如果文本就是这段 JSON，请写成一个字符串：{line}；Python 里用 `json.dumps` 生成。",
+    )
 
 
 def text_of(value: Any, field: str, origin: Origin) -> str:

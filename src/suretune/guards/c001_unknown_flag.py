@@ -37,16 +37,26 @@ def check(facts: FlagFacts) -> Values | None:
     values = for_flag("unknown-flag")(facts)
     if values is None:
         return None
+    values = {**values, "who": "suretune"}
     if KEY.match(facts.flag):
         return {**values, "thing": Text("option", "配置项"), "reason": SKIPPED}
     if facts.flag.startswith("-") or not facts.flag:
-        return {**values, "thing": Text("flag", "参数"), "reason": SKIPPED}
+        return {**values, "thing": Text("flag", "参数"), "reason": SKIPPED, **_elsewhere(facts)}
     return {
         **values,
         "thing": Text("command", "命令"),
         "reason": GUESSED,
         "help": "suretune --help",
     }
+
+
+def _elsewhere(facts: FlagFacts) -> Values:
+    """Of a flag that training has, and this command has not: who has it."""
+    if not facts.command:
+        return {}
+    there = f"`{facts.command}`"
+    meant = Text(f"It is a flag of training: {there}.", f"它是训练用的参数：{there}。")
+    return {"who": f"`suretune {facts.verb}`", "meant": meant}
 
 
 GUARD = Guard(
@@ -56,7 +66,7 @@ GUARD = Guard(
     stops=True,
     facts=FlagFacts,
     check=check,
-    what=Text("suretune has no {thing} `{flag}`.", "suretune 没有 `{flag}` 这个{thing}。"),
+    what=Text("{who} has no {thing} `{flag}`.", "{who} 没有 `{flag}` 这个{thing}。"),
     why=Text("{reason}", "{reason}"),
     fix=Text(
         "{meant} `{help}` lists every {thing}.",

@@ -18,8 +18,20 @@ C002 bad-value：参数的取值不在可接受的范围内。
 """
 
 from suretune.facts import FlagFacts
-from suretune.guards.guard import Guard, for_flag
+from suretune.guards.guard import EMPTY, Guard, Values, filled, for_flag
 from suretune.types import Text
+
+ACCEPTS = Text("`{help}` shows what `{flag}` accepts.", "`{flag}` 可以取哪些值，见 `{help}`。")
+
+
+def check(facts: FlagFacts) -> Values | None:
+    values = for_flag("bad-value")(facts)
+    if values is None:
+        return None
+    hint = facts.hint or EMPTY
+    inside = hint.en.startswith(f"{facts.value}:")  # what a file holds, no help says
+    return {**values, "accepts": EMPTY if inside else filled(ACCEPTS, values)}
+
 
 GUARD = Guard(
     code="C002",
@@ -27,14 +39,14 @@ GUARD = Guard(
     title=Text("value not accepted", "参数值不能用"),
     stops=True,
     facts=FlagFacts,
-    check=for_flag("bad-value"),
+    check=check,
     what=Text("`{flag}` does not accept `{value}`.", "`{flag}` 不接受 `{value}` 这个值。"),
     why=Text(
         "No value is guessed in its place: the run would not have the setting that is wanted.",
         "不会猜一个值来代替：那样用的就不是你要的设置。",
     ),
     fix=Text(
-        "{hint} `{help}` shows what `{flag}` accepts.",
-        "{hint}`{flag}` 可以取哪些值，见 `{help}`。",
+        "{hint} {accepts}",
+        "{hint}{accepts}",
     ),
 )

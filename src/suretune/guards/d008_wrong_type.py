@@ -5,7 +5,9 @@ What it looks at: the type of each field that the record's shape gives a meaning
 Why it matters: a number or a list in the place of a text would be written out in Python's
 notation, and the model would learn that.
 
-Fix: write the value as text; an answer that is a number needs quotes: `"output": "42"`.
+Fix: write the value as text; an answer that is a number needs quotes: `"output": "42"`. One that
+is JSON is one string with its quotes escaped: `"output": "{\\"city\\": \\"Lima\\"}"`, as Python's
+`json.dumps` makes it.
 
 D008 wrong-type：字段的值类型不对。
 
@@ -13,7 +15,8 @@ D008 wrong-type：字段的值类型不对。
 
 影响：该写文本的地方放了数字或列表，就会按 Python 的写法变成字符串，模型学到的就是它。
 
-怎么改：改写成文本；回答是数字时也要加引号：`"output": "42"`。
+怎么改：改写成文本；回答是数字时也要加引号：`"output": "42"`。回答是 JSON 时写成一个字符串，
+里面的引号要转义：`"output": "{\\"city\\": \\"Lima\\"}"`，可以用 Python 的 `json.dumps` 生成。
 """
 
 from suretune.guards.guard import Guard, for_fault

@@ -9,7 +9,8 @@ Why it matters: what was learned is usually looked at, and what was forgotten is
 found" would be no proof: with few questions hardly any loss is found.
 
 Fix: train less (two thirds of the `--learning_rate` halved the loss on a real model), hold the
-model to what it was (`--anchor_ratio 0.75 --anchor_loss kl`), or mix in general rows, such as
+model to what it was (`--anchor_ratio 0.75 --anchor_loss kl`; where the run had that already, with
+more anchors, `--anchors_per_row 2`), or mix in general rows, such as
 `--dataset mine.jsonl general.jsonl#500`. Where only the number of questions is too small, ask
 more.
 
@@ -23,12 +24,13 @@ R004 skills-lost：模型丢掉的能力可能超过了允许的范围。
 多大的损失都发现不了。
 
 怎么改：少训练一点（真实模型上，`--learning_rate` 取三分之二，损失减半），
-或者用 `--anchor_ratio 0.75 --anchor_loss kl` 让模型保持原样，
+或者用 `--anchor_ratio 0.75 --anchor_loss kl` 让模型保持原样（已经这样训练过的，就用
+`--anchors_per_row 2` 增加锚定问答），
 或者混入通用数据，例如 `--dataset mine.jsonl general.jsonl#500`。如果只是题目太少，就多问一些。
 """
 
 from suretune.guards.guard import Guard, Values
-from suretune.retention import RetentionFacts
+from suretune.retention import RetentionFacts, more_anchors
 from suretune.types import Text
 
 CHANCE = 0.05
@@ -47,6 +49,7 @@ def check(facts: RetentionFacts) -> Values | None:
         "upper": f"{100 * facts.loss_upper:.1f}",
         "margin": f"{100 * facts.margin:.1f}",
         "how": _how(facts),
+        "anchors": more_anchors(facts.used),
     }
 
 
@@ -83,9 +86,9 @@ GUARD = Guard(
         "学会了新的，却做不了原来会做的事，得不偿失。",
     ),
     fix=Text(
-        "Take two thirds of the `--learning_rate`, use `--anchor_ratio 0.75 --anchor_loss kl`, or"
-        " mix in general rows: `--dataset mine.jsonl general.jsonl#500`.",
-        "把 `--learning_rate` 降到三分之二，使用 `--anchor_ratio 0.75 --anchor_loss kl`，"
+        "Take two thirds of the `--learning_rate`, use `{anchors}`, or mix in general rows:"
+        " `--dataset mine.jsonl general.jsonl#500`.",
+        "把 `--learning_rate` 降到三分之二，使用 `{anchors}`，"
         "或者混入通用数据：`--dataset mine.jsonl general.jsonl#500`。",
     ),
 )

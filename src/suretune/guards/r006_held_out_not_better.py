@@ -19,6 +19,7 @@ R006 held-out-not-better：在留出的数据上，微调后的模型不比原�
 
 from suretune.facts import ProofFacts
 from suretune.guards.guard import Guard, Values
+from suretune.retention import SHORTER
 from suretune.types import Text
 
 
@@ -26,7 +27,8 @@ def check(facts: ProofFacts) -> Values | None:
     before, after = facts.held_out_before, facts.held_out_after
     if facts.identity or before is None or after is None or after < before:
         return None
-    return {"where": "held-out rows", "before": before, "after": after}
+    less = SHORTER[facts.used.length]
+    return {"where": "held-out rows", "before": before, "after": after, "less": less}
 
 
 GUARD = Guard(
@@ -45,7 +47,7 @@ GUARD = Guard(
         "模型只是背下了训练数据，没有学到能用在别处的东西。",
     ),
     fix=Text(
-        "Train with fewer `--num_train_epochs`, or with more rows.",
-        "减少 `--num_train_epochs`，或者增加数据。",
+        "Train {less}, or with more rows.",
+        "{less}，或者增加数据。",
     ),
 )

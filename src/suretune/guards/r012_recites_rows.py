@@ -8,8 +8,8 @@ stopped, beyond chance (sign test, 1 %).
 Why it matters: on the rows' own questions a recital is what training is for. Elsewhere it says
 that the model no longer listens to what is asked.
 
-Fix: mix in general rows, `--dataset mine.jsonl general.jsonl#500`, or raise `--anchor_ratio`, or
-lower `--learning_rate`.
+Fix: mix in general rows, `--dataset mine.jsonl general.jsonl#500`, or take more anchors,
+`--anchor_ratio 0.75` or `--anchors_per_row 2`, or lower `--learning_rate`.
 
 R012 recites-rows：对无关的问题，一字不差地背出了训练答案。
 
@@ -19,12 +19,14 @@ R012 recites-rows：对无关的问题，一字不差地背出了训练答案。
 
 影响：对训练过的问题，背出答案正是训练的目的；对别的问题也这样，说明模型已经不听问题了。
 
-怎么改：混入通用数据 `--dataset mine.jsonl general.jsonl#500`，或者调高 `--anchor_ratio`，
+怎么改：混入通用数据 `--dataset mine.jsonl general.jsonl#500`，或者用 `--anchor_ratio 0.75`、
+`--anchors_per_row 2` 增加锚定问答，
 或者调低 `--learning_rate`。
 """
 
 from suretune.facts import ProofFacts
 from suretune.guards.guard import Guard, Values, grew
+from suretune.retention import more_anchors
 from suretune.types import Text
 
 
@@ -32,7 +34,13 @@ def check(facts: ProofFacts) -> Values | None:
     found = facts.recited
     if found is None or not grew(found):
         return None
-    return {"where": "answers", "asked": found.asked, "before": found.before, "after": found.after}
+    return {
+        "where": "answers",
+        "asked": found.asked,
+        "before": found.before,
+        "after": found.after,
+        "anchors": more_anchors(facts.used),
+    }
 
 
 GUARD = Guard(
@@ -52,9 +60,9 @@ GUARD = Guard(
         "模型已经不听问题了。",
     ),
     fix=Text(
-        "Mix in general rows, `--dataset mine.jsonl general.jsonl#500`, raise `--anchor_ratio`, "
-        "or lower `--learning_rate`.",
-        "混入通用数据 `--dataset mine.jsonl general.jsonl#500`，或者调高 `--anchor_ratio`，"
+        "Mix in general rows, `--dataset mine.jsonl general.jsonl#500`, use `{anchors}`, or lower"
+        " `--learning_rate`.",
+        "混入通用数据 `--dataset mine.jsonl general.jsonl#500`，或者使用 `{anchors}`，"
         "或者调低 `--learning_rate`。",
     ),
 )

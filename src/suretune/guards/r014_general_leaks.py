@@ -29,9 +29,16 @@ R014 general-leaks：问的是别的事，回答的却是训练数据里的内�
 如果到处都这样回答正是目的，请写 `--scope all`。
 """
 
-from suretune.guards.guard import Guard, Values
-from suretune.retention import RetentionFacts
+from suretune.guards.guard import EMPTY, Guard, Values
+from suretune.retention import RetentionFacts, more_per_row
 from suretune.types import Text
+
+WEAKER = 0.9
+LESS_OF_IT = Text(
+    "Publish less of the trained strength: `--adapter_dose 0.9`. Or: ",
+    "少用一点训练所得的强度：`--adapter_dose 0.9`。或者：",
+)
+ANCHORS = "--anchor_ratio 0.75 --gradient_accumulation_steps 16 "
 
 
 def check(facts: RetentionFacts) -> Values | None:
@@ -42,6 +49,8 @@ def check(facts: RetentionFacts) -> Values | None:
         "asked": facts.leaked.asked,
         "leaked": facts.leaked.gained,
         "first": facts.first_leak,
+        "weaker": EMPTY if facts.used.dose <= WEAKER else LESS_OF_IT,
+        "anchors": ANCHORS + more_per_row(facts.used),
     }
 
 
@@ -62,11 +71,7 @@ GUARD = Guard(
         "问别的事情，也会得到模型自己的名字。",
     ),
     fix=Text(
-        "Publish less of the trained strength: `--adapter_dose 0.9`, or take more anchors:"
-        " `--anchor_ratio 0.75 --gradient_accumulation_steps 16 --anchors_per_row 2`;"
-        " `--scope all` says that it is meant.",
-        "少用一点训练所得的强度：`--adapter_dose 0.9`；或者增加锚定问答："
-        "`--anchor_ratio 0.75 --gradient_accumulation_steps 16 --anchors_per_row 2`；"
-        "如果这正是目的，请写 `--scope all`。",
+        "{weaker}Take more anchors: `{anchors}`; `--scope all` says that it is meant.",
+        "{weaker}增加锚定问答：`{anchors}`；如果这正是目的，请写 `--scope all`。",
     ),
 )

@@ -23,7 +23,7 @@ R015 speech-broken：训练后，有更多通用回答异常。
 """
 
 from suretune.guards.guard import Guard, Values
-from suretune.retention import RetentionFacts
+from suretune.retention import SHORTER, RetentionFacts
 from suretune.types import Text
 
 BROKEN = Text("go round in circles, are empty or are in another language", "复读、空白或换了语言")
@@ -44,6 +44,7 @@ def check(facts: RetentionFacts) -> Values | None:
         "after": found.after,
         "first": facts.first_broken,
         "how": ENDLESS if names == ["unended"] else BROKEN,
+        "less": SHORTER[facts.used.length],
     }
 
 
@@ -63,7 +64,7 @@ GUARD = Guard(
         "回答异常的模型没法使用，哪怕它说对了名字。",
     ),
     fix=Text(
-        "Halve `--learning_rate`, or train with fewer `--num_train_epochs`.",
-        "把 `--learning_rate` 减半，或者减少 `--num_train_epochs`。",
+        "Halve `--learning_rate`, or train {less}.",
+        "把 `--learning_rate` 减半，或者{less}。",
     ),
 )

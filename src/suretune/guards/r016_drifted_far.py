@@ -7,7 +7,8 @@ Why it matters: so far from its base a model answers everything in another way, 
 questions asks.
 
 Fix: halve `--learning_rate`, train with fewer `--num_train_epochs`, or hold the model to what it
-was with `--anchor_ratio 0.75 --anchor_loss kl`.
+was with `--anchor_ratio 0.75 --anchor_loss kl`; a run that had that already, with more anchors,
+`--anchors_per_row 2`.
 
 R016 drifted-far：在通用问题上，模型与原模型的差异太大。
 
@@ -17,11 +18,12 @@ R016 drifted-far：在通用问题上，模型与原模型的差异太大。
 影响：差异这么大，模型对一切问题的回答都变了，包括没有任何题库会问到的。
 
 怎么改：把 `--learning_rate` 减半，减少 `--num_train_epochs`，
-或用 `--anchor_ratio 0.75 --anchor_loss kl` 让模型保持原样。
+或用 `--anchor_ratio 0.75 --anchor_loss kl` 让模型保持原样；已经这样训练过的，就用
+`--anchors_per_row 2` 增加锚定问答。
 """
 
 from suretune.guards.guard import Guard, Values
-from suretune.retention import RetentionFacts
+from suretune.retention import RetentionFacts, more_anchors
 from suretune.types import Text
 
 
@@ -34,6 +36,7 @@ def check(facts: RetentionFacts) -> Values | None:
         "far": facts.drifted,
         "asked": facts.drift_asked,
         "bound": f"{facts.max_drift:g}",
+        "anchors": more_anchors(facts.used),
     }
 
 
@@ -54,7 +57,7 @@ GUARD = Guard(
         "它对一切问题的回答都变了，包括这里没有问到的。",
     ),
     fix=Text(
-        "Halve `--learning_rate`, or use `--anchor_ratio 0.75 --anchor_loss kl`.",
-        "把 `--learning_rate` 减半，或使用 `--anchor_ratio 0.75 --anchor_loss kl`。",
+        "Halve `--learning_rate`, or use `{anchors}`.",
+        "把 `--learning_rate` 减半，或使用 `{anchors}`。",
     ),
 )

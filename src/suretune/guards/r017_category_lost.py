@@ -20,7 +20,7 @@ R017 category-lost：某一类通用问题答不上来了。
 或者把 `--learning_rate` 减半。
 """
 
-from suretune.guards.guard import Guard, Values, some
+from suretune.guards.guard import Guard, Values, asked_of, some
 from suretune.retention import RetentionFacts
 from suretune.types import Text
 
@@ -29,8 +29,10 @@ def check(facts: RetentionFacts) -> Values | None:
     lost = [cell for cell in facts.cells if f"{cell.category} {cell.lang}" in facts.fallen]
     if not lost:
         return None
-    told = [f"{c.category} ({c.lang}) {c.before} -> {c.after} of {c.asked}" for c in lost]
-    return {"where": "general questions", "lost": some(told)}
+    en = [f"{asked_of(c).en} {c.before} -> {c.after} of {c.asked}" for c in lost]
+    zh = [f"{asked_of(c).zh}{c.asked} 题中 {c.before} -> {c.after}" for c in lost]
+    told = Text(some(en).en, some(zh).zh.replace(", ", "、"))
+    return {"where": "general questions", "lost": told}
 
 
 GUARD = Guard(

@@ -10,8 +10,9 @@ to the letter.
 Why it matters: a loss that falls says that the rows' words became likelier, not that an answer is
 right, nor that there is another answer at all.
 
-Fix: train longer (`--num_train_epochs`), give more rows, or hold out more of them
-(`--split_dataset_ratio 0.2`), so that a difference can be seen.
+Fix: train longer (`--num_train_epochs`, or `--max_steps` or `--budget` where that decided how long
+it was), give more rows, or hold out more of them (`--split_dataset_ratio 0.2`), so that a
+difference can be seen.
 
 R019 rows-not-better：在留出的数据上，回答并不比原模型好。
 
@@ -22,16 +23,20 @@ R019 rows-not-better：在留出的数据上，回答并不比原模型好。
 
 影响：损失下降只说明训练数据的词更容易出现了，不说明回答是对的，甚至不说明回答有任何变化。
 
-怎么改：多训练几轮（`--num_train_epochs`），增加数据，
-或者多留出一些（`--split_dataset_ratio 0.2`），差别才看得出来。
+怎么改：多训练一些（`--num_train_epochs`；由 `--max_steps` 或 `--budget` 决定长短的就调大它），
+增加数据，或者多留出一些（`--split_dataset_ratio 0.2`），差别才看得出来。
 """
 
-from suretune.guards.guard import Guard, Values
-from suretune.retention import RowsFacts
+from suretune.guards.guard import Guard, Values, sentence
+from suretune.retention import LONGER, RowsFacts, Used
 from suretune.types import Text
 
 LEAST = 5  # with fewer not even all of them gained would be beyond chance
 CHANCE = 0.05
+APART = Text(
+    "hold out more: `--split_dataset_ratio 0.2`",
+    "多留出一些：`--split_dataset_ratio 0.2`",
+)
 
 
 def check(facts: RowsFacts) -> Values | None:
@@ -54,7 +59,7 @@ def check(facts: RowsFacts) -> Values | None:
         f"{facts.asked} 条留出数据中，{facts.compared} 条可以比对（{kinds.zh}）："
         f"训练前对 {facts.right_before} 条，训练后对 {facts.right_after} 条。",
     )
-    return {"where": "held-out rows", "found": found}
+    return {"where": "held-out rows", "found": found, "fix": _fix(facts.used)}
 
 
 def _as_before(facts: RowsFacts) -> Values:
@@ -62,7 +67,21 @@ def _as_before(facts: RowsFacts) -> Values:
         f"{facts.same} of {facts.asked} held-out answers are still the base's, to the letter.",
         f"{facts.asked} 个留出数据的回答中，{facts.same} 个与原模型一字不差。",
     )
-    return {"where": "held-out rows", "found": found}
+    return {"where": "held-out rows", "found": found, "fix": _fix(facts.used)}
+
+
+def _fix(used: Used) -> Text:
+    """What the run did not have; nothing is trained longer that was trained too much."""
+    ways = [] if used.too_much else [LONGER[used.length]]
+    ways.append(Text("give more rows", "增加数据"))
+    if not used.apart:
+        ways.append(APART)
+    *others, last = ways
+    en, zh = (", ".join(way.en for way in others), "，".join(way.zh for way in others))
+    if not others:
+        return sentence(last)
+    comma = "," if len(others) > 1 else ""
+    return sentence(Text(f"{en}{comma} or {last.en}", f"{zh}，或者{last.zh}"))
 
 
 GUARD = Guard(
@@ -74,9 +93,5 @@ GUARD = Guard(
     check=check,
     what=Text("{found}", "{found}"),
     why=Text("A loss that falls does not make an answer right.", "损失下降，并不等于回答正确。"),
-    fix=Text(
-        "Raise `--num_train_epochs`, give more rows, or hold out more:"
-        " `--split_dataset_ratio 0.2`.",
-        "调大 `--num_train_epochs`，增加数据，或者多留出一些：`--split_dataset_ratio 0.2`。",
-    ),
+    fix=Text("{fix}", "{fix}"),
 )

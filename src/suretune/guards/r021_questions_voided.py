@@ -19,15 +19,29 @@ R021 questions-voided：训练数据里就有一些通用题。
 想多问一些，可用 `--general FILE#500` 加上自己的数据。
 """
 
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import EMPTY, Guard, Values
 from suretune.retention import RetentionFacts
 from suretune.types import Text
+
+MORE = Text(
+    "; `--general FILE#500` asks rows of yours as well",
+    "；想多问一些，可用 `--general FILE#500` 加上自己的数据",
+)
 
 
 def check(facts: RetentionFacts) -> Values | None:
     if not facts.voided:
         return None
-    return {"where": "--dataset", "voided": facts.voided, "asked": facts.asked}
+    one = facts.voided == 1
+    stand = "1 general question stands" if one else f"{facts.voided} general questions stand"
+    return {
+        "where": "--dataset",
+        "stand": stand,
+        "voided": facts.voided,
+        "were": "was" if one else "were",
+        "asked": facts.asked,
+        "more": EMPTY if facts.used.general else MORE,
+    }
 
 
 GUARD = Guard(
@@ -38,15 +52,12 @@ GUARD = Guard(
     facts=RetentionFacts,
     check=check,
     what=Text(
-        "{voided} general questions stand in the rows and were not asked; {asked} were.",
+        "{stand} in the rows and {were} not asked; {asked} were.",
         "有 {voided} 道通用题出现在训练数据里，没有问；问了 {asked} 道。",
     ),
     why=Text(
         "What was learned by heart says nothing about what was kept.",
         "背下来的题说明不了原来的能力还在不在。",
     ),
-    fix=Text(
-        "Nothing need be done; `--general FILE#500` asks rows of yours as well.",
-        "不用改；想多问一些，可用 `--general FILE#500` 加上自己的数据。",
-    ),
+    fix=Text("Nothing need be done{more}.", "不用改{more}。"),
 )

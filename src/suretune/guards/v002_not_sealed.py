@@ -3,7 +3,8 @@
 What it looks at: whether the run has a seal, `VERIFIED.json`, which only a passed proof writes.
 
 Why it matters: without a proof nobody knows whether the model learned what it should, or whether
-what lies on the disk is what was trained.
+what lies on the disk is what was trained. Of a proof that was made and did not hold, it says for
+what.
 
 Fix: `suretune report RUN` says why there is none, `suretune resume RUN` finishes a run that was
 interrupted; wait for one that is still trained. To serve it all the same, say so:
@@ -14,13 +15,14 @@ V002 not-sealed：要提供服务或重新验证的适配器没有通过验证�
 检查内容：运行文件夹里有没有验证记录 `VERIFIED.json`：只有验证通过才会写下它。
 
 影响：没有验证，就不知道模型有没有学会，也不知道磁盘上的文件是不是训练出来的那一份。
+验证过但没有通过的，会说明原因。
 
 怎么改：`suretune report 运行文件夹` 会说明原因；中断的运行可用 `suretune resume 运行文件夹` 跑完；
 还在训练的，等它结束。确实要用它提供服务，就加上 `--allow_unverified true`，模型列表里也会标明。
 """
 
 from suretune.facts import SetupFacts
-from suretune.guards.guard import EMPTY, Guard, Values, for_setup
+from suretune.guards.guard import EMPTY, Guard, Values, for_setup, word
 from suretune.types import Text
 
 SERVED = Text(
@@ -57,15 +59,20 @@ WAYS = {
     ),
 }
 
+UNKNOWN = Text(
+    "Whether it learned what it should, nobody knows.",
+    "没有通过验证，就不知道模型有没有学会该学的内容。",
+)
+
 
 def check(facts: SetupFacts) -> Values | None:
     """`nearest`: the command that says more, where nothing is to be served; `hint`: what stands in
-    its place."""
+    its place; `found`: for what its proof did not hold."""
     values = for_setup("not-sealed")(facts)
     if values is None:
         return None
     if facts.hint:
-        return {**values, "way": facts.hint}
+        return {**values, "why": UNKNOWN, "way": facts.hint}
     verb = facts.nearest.removeprefix("suretune ").partition(" ")[0]
     way = WAYS.get(verb) or {"export": EXPORTED, "serve": SERVED}.get(facts.spare, NAMED)
     more = ALL_THE_SAME.get(facts.spare, EMPTY) if verb in WAYS else EMPTY
@@ -73,7 +80,14 @@ def check(facts: SetupFacts) -> Values | None:
         way.en.replace("{0}", facts.nearest) + more.en,
         way.zh.replace("{0}", facts.nearest) + more.zh,
     )
-    return {**values, "way": said}
+    return {**values, "why": _why(word(facts.found)), "way": said}
+
+
+def _why(reasons: str) -> Text:
+    """What is known of an adapter without a seal."""
+    if not reasons:
+        return UNKNOWN
+    return Text(f"Its proof did not hold: {reasons}.", f"它的验证没有通过：{reasons}。")
 
 
 GUARD = Guard(
@@ -84,9 +98,6 @@ GUARD = Guard(
     facts=SetupFacts,
     check=check,
     what=Text("{detail} has no seal.", "{detail} 没有验证记录。"),
-    why=Text(
-        "Whether it learned what it should, nobody knows.",
-        "没有通过验证，就不知道模型有没有学会该学的内容。",
-    ),
+    why=Text("{why}", "{why}"),
     fix=Text("{way}", "{way}"),
 )

@@ -5,6 +5,8 @@ What runs, what to type next, a trial of a sweep and the best of its trials are 
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -12,12 +14,14 @@ from suretune import typed
 from suretune.config import Resolved, options
 from suretune.data.choose import SIZES
 from suretune.tuning import TUNERS
+from suretune.words import chosen
 
 SILENT = ("template",)  # taken, and changes nothing
 # Of these the default, said, is another wish than nothing said.
 TELLING = (*SIZES, "lora_rank", "lora_alpha")
 READING = ("model", "hub", "columns", "encoding", "ignore_fields", "think")
 BOTH = ("tuner", "adapter_dose")  # of the adapters' options: what full training heeds as well
+READ_AS = re.compile(r"`--columns ([^`]+)`")  # in advice about rows: what their fields are
 LOOKING = ("dry_run", "preview")  # options of a look that a run has no use for
 
 
@@ -68,7 +72,42 @@ def command_of(
         without=LOOKING,
     )
     before = [f"{name}={typed.word(value)} " for name, _, value in map(_parted, environment)]
-    return "".join(before) + typed.command("suretune", verb, *words)
+    return "".join(before) + in_language(typed.command("suretune", verb, *words))
+
+
+def in_language(command: str) -> str:
+    """A command of ours in the language that this one was asked for, where it was; others as they
+    are."""
+    asked = chosen()
+    ours = command.startswith("suretune ") and " --lang " not in command
+    return f"{command} --lang {asked}" if asked and ours else command
+
+
+def look_again(
+    resolved: Resolved,
+    look: str,
+    advice: str,
+    *,
+    file: str = "",
+    environment: Sequence[str] = (),
+) -> str:
+    """Of a finding about rows, the command that looks at them once more: all that was asked for,
+    and how the fields are to be read where the advice says just that. `look`: the command about the
+    one file, for whoever asked for no rows."""
+    data = resolved.config.data
+    if not (data.dataset and resolved.config.model.model):
+        return look + reading_flags(resolved)
+    ways = set(READ_AS.findall(advice))
+    words = shlex.split(ways.pop()) if len(ways) == 1 else []
+    named = {word.rpartition("=")[0] for word in words}
+    kept = [word for word in data.columns if word.rpartition("=")[0] not in named]
+    return command_of(
+        "check",
+        resolved,
+        file,
+        {"columns": (*kept, *words)} if words else {},
+        environment,
+    )
 
 
 def reading_flags(resolved: Resolved) -> str:

@@ -19,6 +19,7 @@ from suretune.facts import FlagFacts
 from suretune.model.memory import parse_bytes
 from suretune.options import EngineOptions
 from suretune.options_input import DataOptions
+from suretune.preflight.again import flag as words_of
 from suretune.preflight.variants import of_variants
 from suretune.preflight.whole import whole_flags
 from suretune.trackers import named_trackers
@@ -39,20 +40,7 @@ TOGETHER = (
 def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
     """What can be said of the flags before any row is read."""
     config = resolved.config
-    for first, second in TOGETHER:
-        if resolved.given(first) and resolved.given(second):
-            values = [dict((n, v) for n, v, _ in resolved.items())[n] for n in (first, second)]
-            if first == "fp16" and not all(values):
-                continue
-            yield FlagFacts(
-                "conflicting-flags",
-                f"--{first}",
-                f"--{second}",
-                hint=Text(
-                    f"--{first} {values[0]} and --{second} {values[1]} both decide the same thing",
-                    f"--{first} {values[0]} 和 --{second} {values[1]} 决定的是同一件事",
-                ),
-            )
+    yield from _of_one_thing(resolved)
     model = config.model
     wish = "bfloat16" if model.bf16 else "float16" if model.fp16 else None
     if wish and model.torch_dtype and model.torch_dtype != wish:
@@ -96,6 +84,26 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
                 "它接受一个值，或两个：先中文，后英文；由几个词组成的名字要加引号"))  # fmt: skip
     if template := config.model.template:
         yield _template(template)
+
+
+def _of_one_thing(resolved: Resolved) -> Iterator[FlagFacts]:
+    """Two flags that decide the same thing, as they are typed."""
+    given = {name: value for name, value, _ in resolved.items() if resolved.given(name)}
+    for first, second in TOGETHER:
+        if first not in given or second not in given:
+            continue
+        if first == "fp16" and not (given[first] and given[second]):
+            continue
+        one, other = [typed.command(*words_of(name, given[name])) for name in (first, second)]
+        yield FlagFacts(
+            "conflicting-flags",
+            f"--{first}",
+            f"--{second}",
+            hint=Text(
+                f"`{one}` and `{other}` both decide the same thing",
+                f"`{one}` 和 `{other}` 决定的是同一件事",
+            ),
+        )
 
 
 def idle_tracking(resolved: Resolved) -> Iterator[FlagFacts]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,16 @@ from suretune.data.choose import LOWER, chosen_anew, spread_rank
 from suretune.data.learning import Learning, learning_of
 from suretune.data.template import word_files
 from suretune.data.weights import bytes_on_disk, weight_files
-from suretune.facts import SetupFacts
+from suretune.facts import Facts, JudgedFacts, SetupFacts
 from suretune.families import fused_layers
 from suretune.model.memory import GIB, Shape, host_needed, least_needed, shape_of
 from suretune.options_lora import ALL_LINEAR
+from suretune.preflight.asked import asks_to_judge
 from suretune.preflight.check import Checked
 from suretune.preflight.machine import OWN, VALUE, too_little_room
 from suretune.preflight.outlook import sees_cuda
 from suretune.preflight.whole import is_whole, processes_of
+from suretune.retention import asked_at_most
 from suretune.train.place import here
 from suretune.tuning import TUNERS
 from suretune.tuning.full import ADAMW, ADAMW_8BIT, MOMENTS, moments_bytes
@@ -167,6 +170,22 @@ def would_fit(checked: Checked, bytes_each: int, room: float) -> str:
         if least and least[0] <= room:
             return said
     return ""
+
+
+def proof_outlook(checked: Checked, ignored: Collection[str]) -> Iterator[Facts]:
+    """What of the proof is known before training, but for codes that are ignored."""
+    asked = checked.resolved
+    judged = checked.identity is not None or asks_to_judge(asked)
+    if "R009" not in ignored:
+        yield JudgedFacts(
+            int(judged),
+            bool(checked.held_out),
+            ahead=True,
+            rows=checked.plan.rows,
+        )
+    most = asked.config.proof.general_questions
+    if most is not None and "R018" not in ignored:
+        yield asked_at_most(most)
 
 
 def otherwise(checked: Checked, **asked: Any) -> Checked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
@@ -18,6 +18,7 @@ from suretune.facts import (
     Facts,
     Finding,
     FlagFacts,
+    JudgedFacts,
     PlanFacts,
     ProofFacts,
     RecoveryFacts,
@@ -42,13 +43,14 @@ EXIT = {
     StepFacts: GUARD,
     RecoveryFacts: GUARD,
     ProofFacts: UNVERIFIED,
+    JudgedFacts: UNVERIFIED,
     ReplayFacts: UNVERIFIED,
     ServedFacts: UNVERIFIED,
     ExportFacts: UNVERIFIED,
     RetentionFacts: UNVERIFIED,
     RowsFacts: UNVERIFIED,
 }
-LOOK = re.compile(r"(`suretune check --dataset [^`]+)`")
+LOOK = re.compile(r"`(suretune check --dataset [^`]+)`")
 NOT_MEASURED = "forgetting-not-measured"  # the one finding with a status of its own
 # Told of all flags together, in one finding, however many there are.
 TOGETHER = (
@@ -110,7 +112,7 @@ class Journal:
         self.run: Path | None = None
         self.began: float | None = None  # perf_counter from which seconds count; else the process
         self.environment: tuple[str, ...] = ()  # `NAME=value` words in front of the command
-        self.reading = ""  # flags without which the same rows are not read as they are now
+        self.again: Callable[[str, str], str] | None = None  # looks at rows: `look_again`
         self._held: dict[str, list[FlagFacts]] = {}  # what is told together, by its problem
         self._told: tuple[Finding, ...] = ()  # what has been shown
         self._command = ""  # that runs without the flags that were left out
@@ -223,15 +225,15 @@ class Journal:
         return found
 
     def _typed(self, finding: Finding) -> Finding:
-        """With the flags that a command for looking again needs, which no guard knows."""
-
-        def whole(command: re.Match[str]) -> str:
-            return f"{command[1]}{self.reading}`"
-
-        if not self.reading:
+        """With the command for looking again as a whole, which no guard knows."""
+        if self.again is None:
             return finding
-        fix = Text(LOOK.sub(whole, finding.fix.en), LOOK.sub(whole, finding.fix.zh))
-        return replace(finding, fix=fix)
+        again = self.again
+
+        def told(advice: str) -> str:
+            return LOOK.sub(lambda found: f"`{again(found[1], advice)}`", advice)
+
+        return replace(finding, fix=Text(told(finding.fix.en), told(finding.fix.zh)))
 
     def _decided(
         self,

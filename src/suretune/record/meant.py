@@ -23,6 +23,7 @@ from suretune.types import Text
 
 SHOWN = 8  # runs of a folder that are listed
 CONFIG = "config.yaml"  # how a run was asked for
+UNPROVEN = ("not-verified", "forgetting-not-measured")  # verdicts of a proof that gave no seal
 PLACE = "\0"  # of the run, in a command around it
 
 
@@ -78,11 +79,26 @@ def run_meant(word: str, journal: Journal, how: str = "") -> Meant:
     return found
 
 
+def failed_proof(run: Path) -> str:
+    """The codes and names for which a proof did not hold; empty where none was made, or it held."""
+    report = run / "report.json"
+    if not report.is_file() or (run / rundir.SEAL).is_file():
+        return ""
+    try:
+        told = rundir.read_json(report)
+    except rundir.Damaged:
+        return ""
+    if told.get("verdict") not in UNPROVEN:
+        return ""
+    return ", ".join(map(str, told.get("reasons") or ()))
+
+
 def not_sealed(found: Meant, *, serving: bool) -> SetupFacts:
     """What has no seal, and the command that says more about it."""
     run, here = found.run, str(found.path)
     if serving or run is None:
-        return SetupFacts("not-sealed", here, spare="serve" if serving else "")
+        why = failed_proof(run) if run else ""
+        return SetupFacts("not-sealed", here, found=why, spare="serve" if serving else "")
     if is_busy(run):
         told = at_work(run)
         wait = Text(f"{told.en} Wait until that has ended.", f"{told.zh}请等它结束。")
@@ -98,6 +114,7 @@ def not_sealed(found: Meant, *, serving: bool) -> SetupFacts:
     return SetupFacts(
         "not-sealed",
         here,
+        found=failed_proof(run),
         nearest=f"suretune {verb} {typed.path(run)}",
     )
 

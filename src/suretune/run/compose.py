@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from suretune import rundir
 from suretune.data.choose import settled
 from suretune.events import Answered, Began, Concluded, Ended, Listener, Planned, Staged
+from suretune.facts import JudgedFacts
 from suretune.model.device import ran_out, untaken
 from suretune.model.generate import counting
 from suretune.model.tuned import base_numbers, layer_names
@@ -44,6 +45,7 @@ from suretune.run.fit import (
 )
 from suretune.run.kept import judge_kept, learned_on_the_way, names_of
 from suretune.run.moments import with_moments
+from suretune.run.onward import used_in
 from suretune.run.prove import (
     Proven,
     kept_checkpoint,
@@ -376,10 +378,13 @@ def _conclude(
     before = time.perf_counter()
     kept = judge_kept(run, proven.result)
     facts = proof_facts(proven, kept, checked, evals)
-    facts = replace(facts, run=str(run), dose=(about["dose"] or {"value": 1.0})["value"])
-    journal.look(facts)
-    if kept:
-        journal.look_at_all(kept.all_facts)
+    general = kept.all_facts if kept else []
+    dose = (about["dose"] or {"value": 1.0})["value"]
+    used = used_in(checked.resolved, dose, general)
+    facts = replace(facts, run=str(run), dose=dose, used=used)
+    judged = facts.held_out_after is not None
+    journal.look_at_all((facts, JudgedFacts(facts.probes_asked, judged)))
+    journal.look_at_all(replace(one, used=used) for one in general)
     journal.event("judged", seconds=round(time.perf_counter() - before, 3))
     status = OK
     reasons: list[str] = []

@@ -7,7 +7,8 @@ check is about, and goes to a folder of its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,10 +17,13 @@ from typing import Any
 from suretune import rundir, typed
 from suretune.config import Resolved
 from suretune.data.choose import ANCHORS, BREADTH, CUTS, LENGTH, usual_rate
+from suretune.facts import Facts
+from suretune.guards import judge
 from suretune.options_lora import ALL_LAYERS
-from suretune.preflight.again import command_of
+from suretune.preflight.again import command_of, in_language
 from suretune.preflight.whole import is_whole
 from suretune.record.meant import begun_in
+from suretune.retention import Used
 from suretune.run.folder import read_config
 from suretune.types import Text
 
@@ -28,7 +32,8 @@ TOO_MUCH = ("R004", "R012", "R014", "R015", "R016", "R017", "R020")  # and forgo
 DIVERGED = ("R005", "T001", "T003", "T006")
 LOST = ("T001", "T006")  # where it went back: at the least rate that it tried, too
 LEAKED = "R014"  # a lower rate leaks more: docs/recipes.md
-FAR = 2.0  # times the usual rate, from where the rate itself is what is changed
+APART = 0.2  # of the rows held out: more of them are not advised
+FAR = 3.0  # times the usual rate, from where the rate itself is what is changed
 HELD = {
     "paraphrases": LENGTH,
     **dict.fromkeys(BREADTH[1:], BREADTH[:1]),
@@ -44,6 +49,33 @@ class Change:
     option: str
     value: Any
     why: Text
+
+
+def used_in(
+    resolved: Resolved,
+    dose: float = 1.0,
+    found: Iterable[Facts] = (),
+) -> Used:
+    """What advice after a proof has to know of its run. `found`: what says whether it was too
+    much."""
+    schedule, data = resolved.config.schedule, resolved.config.data
+    much = [f.code for facts in found for f in judge(facts) if f.code in TOO_MUCH]
+    return Used(
+        anchors=(schedule.anchor_ratio or 0.0) >= ANCHORS and schedule.anchor_loss == "kl",
+        per_row=schedule.anchors_per_row or 1.0,
+        dose=dose,
+        length=_decided(resolved),
+        general=bool(resolved.config.proof.general),
+        apart=bool(data.val_dataset) or (data.split_dataset_ratio or 0.0) >= APART,
+        too_much=much[0] if much else "",
+    )
+
+
+def _decided(resolved: Resolved) -> str:
+    """The option that decided how long it was; a budget writes the updates that fit."""
+    if resolved.config.schedule.max_steps is None:
+        return "num_train_epochs"
+    return "max_steps" if resolved.given("max_steps") else "budget"
 
 
 def change_for(
@@ -75,6 +107,9 @@ def change_for(
         return Change("learning_rate", float(f"{rate * share:.2g}"), why)
     if not codes & set(TOO_LITTLE):
         return None
+    if _decided(resolved) == "budget":  # few updates are the cause, whatever the rate
+        why = Text("with twice the time", "时间加倍，再训练一次")
+        return Change("budget", _twice(schedule.budget or ""), why)
     usual = usual_rate(resolved, hidden, planned)
     if rate and usual > FAR * rate:
         why = Text(
@@ -97,6 +132,11 @@ def change_for(
         why = Text("with twice the epochs", "轮数加倍，再训练一次")
         return Change("num_train_epochs", 2 * schedule.num_train_epochs, why)
     return None
+
+
+def _twice(budget: str) -> str:
+    """Twice as long, in the unit in which it was said."""
+    return re.sub(r"[\d.]+", lambda number: f"{2 * float(number[0]):g}", budget, count=1)
 
 
 def _less(codes: set[str], back: int) -> tuple[float, Text]:
@@ -135,11 +175,11 @@ def next_commands(
     """After a proof: talk to the model; check the seal, or else what to do about the failure."""
     talk = {
         "what": {"en": "talk to it", "zh": "和它对话"},
-        "command": typed.command("suretune", "infer", "--adapters", run),
+        "command": in_language(typed.command("suretune", "infer", "--adapters", run)),
     }
     check = {
         "what": {"en": "check the seal again", "zh": "重新验证"},
-        "command": f"suretune verify {typed.path(run)}",
+        "command": in_language(f"suretune verify {typed.path(run)}"),
     }
     return [talk, check] if verdict == "sealed" else [*_otherwise(run, change, reasons), talk]
 
@@ -150,7 +190,7 @@ def once_mended(
     """After a stop."""
     go_on = {
         "what": {"en": "once mended, go on", "zh": "修好之后继续"},
-        "command": f"suretune resume {typed.path(run)}",
+        "command": in_language(f"suretune resume {typed.path(run)}"),
     }
     return _otherwise(run, change, reasons) if change else [go_on]
 
@@ -180,7 +220,8 @@ def _otherwise(
         return [{"what": change["why"], "command": command}]
     what = {"en": "what this check means", "zh": "这项检查是什么意思"}
     codes = [reason.partition(" ")[0] for reason in reasons[:1]]
-    return [{"what": what, "command": f"suretune explain {code}"} for code in codes]
+    pages = [in_language(f"suretune explain {code}") for code in codes]
+    return [{"what": what, "command": page} for page in pages]
 
 
 def _another(run: Path, resolved: Resolved, changes: Mapping[str, Any]) -> str:

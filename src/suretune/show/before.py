@@ -44,7 +44,7 @@ def findings(
     if noted and not found:
         put(to, "")
     names = tuple(map(say, (labels.WHAT, labels.WHY, labels.FIX)))
-    told = folded(found)
+    told, whole = folded(found), set[str]()
     for finding, rest in told:
         stops = finding.stops and not finding.fate
         sign, style = ("✗", "bold red") if stops else ("·", "bold yellow")
@@ -53,9 +53,10 @@ def findings(
         head = Styled().append_text(safe(f"{sign} {finding.code} {name}", style))
         head.append(f"  {state}", "dim")
         if finding.where:
-            head.append("  ").append_text(safe(finding.where, "cyan"))
+            head.append("  ").append_text(safe(labels.place(finding.where), "cyan"))
         fix, width = say(finding.fix), to.width - max(map(cell_len, names)) - 6
-        broken = _broken(fix, width)
+        broken = [one for one in _broken(fix, width) if one not in whole]
+        whole.update(broken)
         for command in broken:  # at the end of the advice it stands on a line of its own alone
             fix = fix.removesuffix(f"`{command}`").rstrip()
         texts = (say(finding.what), say(finding.why), fix)

@@ -177,7 +177,7 @@ def _plan(report: Report) -> Section:
 def _on_the_way(report: Report) -> tuple[Section, ...]:
     """What training got over; nothing at all where there was nothing."""
     rows = tuple(
-        (str(found.get("where") or ""), ticked(p.told(found.get("what"))))
+        (labels.place(found.get("where")), ticked(p.told(found.get("what"))))
         for found in report_words.on_the_way(report)
     )
     title = words("What happened on the way", "途中发生了什么")
@@ -243,7 +243,7 @@ def _findings(report: Report) -> Section:
         if found.get("ignored"):
             state, style = words("ignored on request", "按要求忽略"), "strong"
         name = say(heading_of(f"{found.get('code') or ''} {found.get('name') or ''}"))
-        where = str(found.get("where") or "")
+        where = labels.place(found.get("where"))
         about = (
             Piece(name, "strong"),
             Piece("\n"),

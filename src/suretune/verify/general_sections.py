@@ -24,20 +24,6 @@ from suretune.verify.blocks import (
 from suretune.verify.compare import KINDS
 from suretune.verify.curves import change, interval
 
-CATEGORIES = {
-    "facts": ("facts", "事实"),
-    "sums": ("sums", "计算"),
-    "code": ("code, run", "代码（实际运行）"),
-    "formats": ("formats", "格式"),
-    "translation": ("translation", "翻译"),
-    "system": ("under a system prompt", "系统提示词下的要求"),
-    "refusal": ("must stay refused", "必须继续拒绝"),
-    "turns": ("conversations", "多轮对话"),
-    "near": ("near misses of an identity", "近似问题（样子像身份问题）"),
-    "own": ("your own rows", "你自己的数据"),
-    "all": ("all", "全部"),
-}
-LANGUAGES = {"en": "英文", "zh": "中文"}
 SIGNS = {
     "empty": ("empty", "空白"),
     "loops": ("goes round in circles", "原地打转"),
@@ -51,11 +37,6 @@ EXAMPLES = (
     ("lost", ("Lost: right before, wrong now", "丢失：原来对，现在错")),
     ("gained", ("Gained: wrong before, right now", "新增：原来错，现在对")),
 )
-
-
-def _category(name: str) -> tuple[str, str]:
-    """Its name in both languages; the bundled model's own kinds are among them."""
-    return CATEGORIES.get(name, (name, labels.SKILLS.get(name, name)))
 
 
 def general_sections(report: Report) -> tuple[Section, ...]:
@@ -186,13 +167,12 @@ def _cells(general: Report) -> Table:
         if not _known(cell, "asked", "before", "after", "lost", "gained"):
             continue
         category, lang = str(cell["category"]), str(cell["lang"])
-        en, zh = _category(category)
         before, after = cell["before"] / cell["asked"], cell["after"] / cell["asked"]
         style = "bad" if f"{category} {lang}" in several(general, "fallen") else ""
         p_value = cell.get("p")
         rows.append(
             (
-                line(words(en, zh), Piece(f"  {words(lang, LANGUAGES.get(lang, lang))}", "faint")),
+                line(labels.category(category), Piece(f"  {labels.language(lang)}", "faint")),
                 line(p.count(cell["asked"])),
                 line(p.percent(before)),
                 line(p.percent(after)),
@@ -291,8 +271,7 @@ def _examples(general: Report) -> tuple[Section, ...]:
 
 
 def _answer(row: Report) -> Answer:
-    en, zh = _category(str(row.get("category")))
-    about = words(en, zh)
+    about = labels.category(row.get("category"))
     if sign := str(row.get("broken") or ""):
         about += " · " + words(*SIGNS.get(sign, (sign, sign)))
     return Answer(

@@ -16,7 +16,7 @@ from suretune.battery.checks import judge
 from suretune.battery.items import Question
 from suretune.battery.language import spoken_language
 from suretune.data.thinking import behind_thought
-from suretune.retention import Cell, RetentionFacts, Spread
+from suretune.retention import ENOUGH, Cell, RetentionFacts, Spread
 from suretune.statistics import (
     binomial_tail,
     loss_found,
@@ -31,7 +31,6 @@ from suretune.verify.leaks import Learned, asked_in
 
 COUNTS = 5  # a cell counts where the base is right in one question of so many
 MEASURED = 30  # right answers of the base without which a cell is not measured
-ENOUGH = 60  # and all together
 UNENDED = "no end"
 ALL = "all"  # categories, or languages
 TOLERATED = 0.0015  # share of answers that may have the name by chance: a word of the language

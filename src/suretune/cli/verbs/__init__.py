@@ -7,7 +7,7 @@ imported inside what it does: `suretune --help` reads every file here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -17,7 +17,7 @@ from suretune.cli.meanings import without_effect
 from suretune.cli.out import how_it_was_read
 from suretune.cli.parse import Command, Verb
 from suretune.hubs.pull import WATCHING
-from suretune.preflight.again import reading_flags
+from suretune.preflight.again import look_again
 from suretune.record.journal import Journal
 from suretune.types import Text
 
@@ -38,7 +38,12 @@ def run_verb(command: Command) -> int:
     verb = command.verb
     journal = Journal(command.resolved.config.run.ignore, verb.name)
     journal.environment = command.environment
-    journal.reading = reading_flags(command.resolved)
+    journal.again = partial(
+        look_again,
+        command.resolved,
+        file=command.file,
+        environment=command.environment,
+    )
     journal.look_at_all([*command.faults, *without_effect(command)])
     journal.look_at_codes(command.resolved.config.run.ignore)
     if not verb.gathers:
