@@ -178,6 +178,7 @@ def finding(code: str) -> dict[str, Any]:
         "fate": "",
         "parts": [],
         "title": text,
+        "more": 0,
         "ignored": False,
     }
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from suretune.retention import Cell
 from suretune.types import Text
 from suretune.words import say
 
@@ -169,3 +170,10 @@ def origin(stored: Any) -> str:
         by = text.removeprefix("flag: ")
         return say(Text(f"given by {by}", f"由 {by.replace(' / ', ' 或 ')} 给出"))
     return text.replace("auto: ", say(Text("chosen: ", "自动选择：")), 1)
+
+
+def asked_of(cell: Cell) -> Text:
+    """A category of general questions and its language, in words."""
+    kind = CATEGORIES.get(cell.category, Text(cell.category, cell.category))
+    lang = LANGUAGES.get(cell.lang, Text(cell.lang, cell.lang))
+    return Text(f"{cell.category} ({cell.lang})", f"{kind.zh}（{lang.zh}）")

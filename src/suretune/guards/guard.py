@@ -22,8 +22,6 @@ from suretune.facts import (
     SetupFacts,
     heading,
 )
-from suretune.labels import CATEGORIES, LANGUAGES
-from suretune.retention import Cell
 from suretune.types import Fault, Text
 
 Values = Mapping[str, object]
@@ -335,13 +333,6 @@ def some(items: Sequence[str]) -> Text:
     if more <= 0:
         return Text(shown, shown)
     return Text(f"{shown} and {more} more", f"{shown} 等 {len(items)} 项")
-
-
-def asked_of(cell: Cell) -> Text:
-    """A category of general questions and its language, in words."""
-    kind = CATEGORIES.get(cell.category, Text(cell.category, cell.category))
-    lang = LANGUAGES.get(cell.lang, Text(cell.lang, cell.lang))
-    return Text(f"{cell.category} ({cell.lang})", f"{kind.zh}（{lang.zh}）")
 
 
 def again(row: str) -> str:

@@ -20,7 +20,8 @@ R017 category-lost：某一类通用问题答不上来了。
 或者把 `--learning_rate` 减半。
 """
 
-from suretune.guards.guard import Guard, Values, asked_of, some
+from suretune.guards.guard import Guard, Values, some
+from suretune.labels import asked_of
 from suretune.retention import RetentionFacts
 from suretune.types import Text
 
