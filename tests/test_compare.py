@@ -16,19 +16,9 @@ from suretune.data.examples import to_example
 from suretune.data.rows import read_rows
 from suretune.data.sources import Source, parse_source
 from suretune.types import Example, Message, Origin, Row
-from suretune.verify.compare import (
-    KINDS,
-    Comparison,
-    Kind,
-    Verdict,
-    compare,
-    judge,
-    judge_rows,
-    kind_of,
-    label_keys,
-    row_of,
-)
+from suretune.verify.compare import compare, judge, judge_rows, kind_of, label_keys, row_of
 from suretune.verify.compare_text import LONGEST, SHORT
+from suretune.verify.compared_rows import KINDS, Comparison, Kind, Verdict
 from suretune.verify.forms import form_of
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -132,6 +122,26 @@ def test_json_is_wrong_where_a_value_is_that_has_one_right_form(
     old: str, new: str, right: bool
 ) -> None:
     assert judge("json", READ, ORDER, ORDER.replace(old, new)).right is right
+
+
+@pytest.mark.parametrize(
+    "wanted, given, right",
+    [
+        ('[{"n":"A","age":3},{"n":"B"}]', '[{"n":"A","age":3},{"n":"B"}]', True),
+        ('[{"n":"A","age":3},{"n":"B"}]', '[{"n":"A","age":4},{"n":"B"}]', False),
+        ('{"steps":[{"do":"go"},{"wait":3}]}', '{"steps":[{"do":"walk"},{"wait":3}]}', True),
+        ('{"steps":[{"do":"go"},{"wait":3}]}', '{"steps":[{"do":"go"},{"wait":4}]}', False),
+        ('{"x":["a1",{"k":1}]}', '{"x":[{"k":2},"a1"]}', False),
+        ('{"x":[[1],[2,{"a":1}]]}', '{"x":[[1],[2,{"a":2}]]}', False),
+        ('{"n":3}', '{"n":%s}' % ("1" * 401), False),
+        ('{"n":3}', '{"n":null}', False),
+        ('{"n":null}', '{"n":3}', False),
+    ],
+)
+def test_lists_of_unlike_things_are_compared_and_break_nothing(
+    wanted: str, given: str, right: bool
+) -> None:
+    assert judge("json", "p", wanted, given).right is right
 
 
 def test_json_without_keys_has_only_its_values_to_compare() -> None:
@@ -631,7 +641,9 @@ def test_answers_that_did_not_change_are_counted_judged_or_not() -> None:
         rows * 2, ["Rome", "Once", "Rome", "Once"], [" Rome", "Then", "Oslo", "Once\n"]
     )
     assert [row.same for row in found.rows] == [True, False, False, True]
-    assert found.same == found.line()["same"] == 2
+    assert (found.open, found.same) == (4, 2)
+    copied = judge_rows(rows[1:], [rows[1][1]], [f"{rows[1][1]} "])
+    assert (copied.judged, copied.own, copied.open, copied.same) == (0, 1, 0, 0)
 
 
 def test_without_rows_nothing_is_measured() -> None:

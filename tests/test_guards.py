@@ -1463,10 +1463,21 @@ def test_what_was_kept_is_sealed_only_by_numbers_that_show_it(
         ({"right_before": 2, "right_after": 9, "gained": 7, "p": 1 / 128}, False),
         ({"compared": 9, "right_before": 9, "right_after": 0, "p": 1.0}, False),  # too few of 20
         ({"asked": 4, "compared": 4, "right_before": 0, "right_after": 0, "p": 1.0}, False),
-        ({"compared": 0, "same": 10}, False),  # free text: another answer to half of them
-        ({"compared": 0, "same": 11}, True),
-        ({"compared": 10, "right_after": 10, "same": 20}, False),  # what is right need not change
-        ({"asked": 4, "compared": 0, "same": 4}, False),
+        ({"compared": 0, "open": 20, "same": 10}, False),  # another answer to half of them
+        ({"compared": 0, "open": 20, "same": 11}, True),
+        ({"compared": 0, "open": 4, "same": 4}, False),  # the others are the rows' own
+        ({"right_after": 17, "open": 3, "same": 3}, False),
+        (
+            {
+                "compared": 10,
+                "right_before": 10,
+                "right_after": 10,
+                "p": 1.0,
+                "open": 10,
+                "same": 9,
+            },
+            True,
+        ),  # what is right was so before
     ],
 )
 def test_held_out_answers_have_to_be_better_where_they_can_be_compared(

@@ -413,9 +413,11 @@ def test_how_many_held_out_answers_are_right_stands_among_the_first_figures() ->
     name = in_words("held-out answers right", "留出数据答对")
     assert dict(report_words.figures(told))[name] == in_words("2 → 17 of 18", "2 → 17 / 18")
     assert not read_them(told)
-    told["rows"] |= {"judged": 0, "unjudged": 20}
+    told["rows"] |= {"judged": 0, "unjudged": 20, "open": 20}
     assert name not in dict(report_words.figures(told))
     assert read_them(told)
+    told["rows"] |= {"open": 0}  # all are the rows' own
+    assert not read_them(told)
     del told["rows"]
     assert name not in dict(report_words.figures(told)) and not read_them(told)
 

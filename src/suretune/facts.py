@@ -226,7 +226,7 @@ class JudgedFacts:
     questions: int  # with a right answer
     held_out: bool  # whether rows are measured that were never learned
     ahead: bool = False
-    rows: int = 0  # of which some could be held out, where that is known
+    rows: int = 0  # of the largest dataset, of which some could be held out, where that is known
 
 
 @dataclass(frozen=True, slots=True)

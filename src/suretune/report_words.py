@@ -94,12 +94,12 @@ def verdict_sentence(report: Report) -> str:
 def _unjudged(report: Report) -> str:
     """What a seal does not say where no answer of a held-out row can be judged by rule."""
     rows = part(report, "rows")
-    asked = part(rows, "asked")
-    if report.get("verdict") == "stopped" or not is_number(asked) or part(rows, "judged"):
+    left = part(rows, "open")
+    if report.get("verdict") == "stopped" or not left or part(rows, "judged"):
         return ""
     return words(
-        f" Whether the {asked} held-out answers are right no rule can tell: read them.",
-        f"{asked} 个留出数据的回答对不对，规则判断不了，请自己读一读。",
+        f" Whether {left} held-out answers are right no rule can tell: read them.",
+        f"{left} 个留出数据的回答对不对，规则判断不了，请自己读一读。",
     )
 
 

@@ -143,7 +143,8 @@ def asked_at_most(questions: int) -> RetentionFacts:
 class RowsFacts:
     """Held-out rows whose answers can be compared with the rows' own, before and after.
 
-    `same`: of all that were asked, those with the base's answer, to the letter.
+    `open`: of all that were asked, those that nothing calls right; `same`: of these, those with the
+    base's answer, to the letter.
     """
 
     asked: int
@@ -155,6 +156,7 @@ class RowsFacts:
     kinds: tuple[Any, ...] = ()  # what they are compared by: sentences in two languages
     needed: float = 0.9
     p: float = 1.0  # of the sign test: so many gains, if nothing was gained
+    open: int = 0
     same: int = 0
     used: Used = UNTOLD
 
@@ -179,7 +181,9 @@ class HeldAnswers:
     asked: int
     judged: int
     unjudged: int
-    same: int  # answers that are the base's, to the letter
+    own: int  # answers that are the row's, to the letter
+    open: int  # those that nothing calls right
+    same: int  # of these, those that are the base's, to the letter
     rows: Sequence[Mapping[str, Any]]
     all: Mapping[str, Any]
     kinds: Sequence[Mapping[str, Any]]

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 
 from suretune import typed
-from suretune.cli.typed_words import WHOLE, Group, Meant
+from suretune.cli.typed_words import Group, Meant, is_there, one_text
 from suretune.config import Option
 from suretune.facts import FlagFacts
 from suretune.types import Text
@@ -36,10 +36,11 @@ def as_meant(
     *,
     words_first: bool = False,
     words_behind: int = 0,
+    texts: bool = False,
 ) -> Meant:
     """The words of a command in groups. `known`: what flags are called, with their options; None
     for those that are no options. `words_first`: words may stand before all flags;
-    `words_behind`: so many, and behind the value of one."""
+    `words_behind`: so many, and behind the value of one; `texts`: they are questions."""
     made = Meant()
     flat = _notes_out(_numbers_out(list(words), known, made), made)
     groups = [Group("")]
@@ -54,7 +55,7 @@ def as_meant(
         made.groups.append(_values(group, known, made))
     if not words_first:
         _alone(made, known)
-    _too_many(made, known, words_behind)
+    _too_many(made, known, words_behind, texts)
     _swallowed(made, known)
     return made
 
@@ -264,10 +265,6 @@ def _alone(made: Meant, known: Mapping[str, Option | None]) -> None:
         )
 
 
-def _is_there(word: str) -> bool:
-    return "://" in word or os.path.exists(word)
-
-
 def _most(group: Group, spec: Option | None, words_behind: int) -> int | None:
     """How many words this flag takes; None where the parser knows that alone."""
     if spec is not None:
@@ -276,39 +273,17 @@ def _most(group: Group, spec: Option | None, words_behind: int) -> int | None:
         return 0 if "=" in group.flag else 1
     if words_behind < 2 or group.name not in PLAIN:
         return None
-    return 0 if "=" in group.flag else PLAIN[group.name]
-
-
-def _one_text(values: Sequence[str], words_behind: int) -> int:
-    """How many of the words behind its flag are one text without quotes. A word that holds blanks
-    was quoted: it is no part of it, nor is what lies there, where a command takes such words."""
-    quoted = [bool(re.search(r"\s", value.strip())) for value in values]
-    if quoted[0] or (words_behind > 1 and all(map(WHOLE.search, values))):
-        return 1
-    most = quoted.index(True) if True in quoted else len(values)
-    if words_behind < 2:
-        return most
-    for index in range(1, most):
-        before = values[index - 1]
-        value = values[index]
-        # Nothing that is written without blanks needs quotes: two words of it are two.
-        if _wide(before[-1:]) and _wide(value[:1]):
-            return index
-        if "/" in value and _is_there(value):
-            return index
-    while most > 1 and _is_there(values[most - 1]):
-        most -= 1
-    return most
-
-
-def _wide(sign: str) -> bool:
-    return sign != "" and unicodedata.east_asian_width(sign) in "WF"
+    if "=" in group.flag:
+        return 0
+    said = "".join(group.values[:1]).lower()
+    return 1 if group.name == "json" and said in ("true", "false") else PLAIN[group.name]
 
 
 def _too_many(
     made: Meant,
     known: Mapping[str, Option | None],
     words_behind: int,
+    texts: bool,
 ) -> None:
     """More words than a flag takes: one text without quotes, the command's own words, or strays."""
     for index, group in enumerate(made.groups):
@@ -318,7 +293,7 @@ def _too_many(
             continue
         first = made.groups[0].values
         if spec is not None and spec.name in JOINED and most:
-            most = _one_text(group.values, words_behind)
+            most = one_text(group.values, words_behind, texts)
             whole = " ".join(group.values[:most])
             one_word = typed.word(whole)
             if most > 1:
@@ -333,7 +308,7 @@ def _too_many(
                 continue
         kept, more = Group(group.flag, group.values[:most]), group.values[most:]
         # A command of one word takes what is there alone: anything else may be half of a value.
-        is_own = words_behind > 1 or (not first and all(map(_is_there, more)))
+        is_own = words_behind > 1 or (not first and all(map(is_there, more)))
         room = len(first) + len(more) <= words_behind
         if room and is_own and not os.path.exists(" ".join(group.values)):
             made.groups[0] = Group("", (*first, *more))

@@ -106,6 +106,7 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
         _spelled(verb, own),
         words_first=bool(verb.positional),
         words_behind=sys.maxsize if verb.several else one,
+        texts="QUESTION" in verb.positional,
     )
     faults = [*asked.faults]
     words = _ours(asked, verb, own, faults)

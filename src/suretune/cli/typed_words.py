@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from suretune.facts import FlagFacts
@@ -61,3 +63,40 @@ class Meant:
     def note(self, kind: str, found: str, meant: str = "", flag: str = "") -> None:
         """Something was read as it was meant."""
         self.faults.append(FlagFacts("words-mended", flag, found.strip(), meant, KINDS[kind]))
+
+
+def is_wide(sign: str) -> bool:
+    """A sign of Chinese, Japanese or Korean, which are written without blanks; "" is none."""
+    return sign != "" and unicodedata.east_asian_width(sign) in "WF"
+
+
+def is_there(word: str) -> bool:
+    """A run, a file or an address."""
+    return "://" in word or os.path.exists(word)
+
+
+def one_text(
+    values: Sequence[str],
+    words_behind: int,
+    texts: bool,
+) -> int:
+    """How many of the words behind its flag are one text without quotes. A word that holds blanks
+    was quoted: it is no part of it, nor is what lies there, where a command takes such words, nor
+    another text, where it takes `texts`."""
+    quoted = [bool(re.search(r"\s", value.strip())) for value in values]
+    if quoted[0] or (words_behind > 1 and all(map(WHOLE.search, values))):
+        return 1
+    most = quoted.index(True) if True in quoted else len(values)
+    if words_behind < 2:
+        return most
+    for index in range(1, most):
+        before = values[index - 1]
+        value = values[index]
+        # Nothing that is written without blanks needs quotes: two words of it are two.
+        if texts and is_wide(before[-1:]) and is_wide(value[:1]):
+            return index
+        if "/" in value and is_there(value):
+            return index
+    while most > 1 and is_there(values[most - 1]):
+        most -= 1
+    return most

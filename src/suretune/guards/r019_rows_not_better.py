@@ -4,8 +4,8 @@ What it looks at: held-out rows whose answers can be compared: the same JSON key
 values where one is right (labels, numbers, dates and codes, what stands in the question), the same
 label, SQL that gives the same rows, the same short text. It speaks where at least half of them can
 be, and neither more became right than wrong, beyond chance (sign test, 5 %), nor nine of ten are
-right. Where fewer can be compared it speaks if more than half of the answers are still the base's,
-to the letter.
+right. Else it speaks if of the answers that are neither known to be right nor the row's own more
+than half are still the base's, to the letter.
 
 Why it matters: a loss that falls says that the rows' words became likelier, not that an answer is
 right, nor that there is another answer at all.
@@ -18,8 +18,8 @@ R019 rows-not-better：在留出的数据上，回答并不比原模型好。
 
 检查内容：回答可以比对的留出数据：JSON 的键相同（只有一种正确写法的值也要相同：标签、数字、日期和
 编号、题目里出现过的文字）、标签相同、SQL 查出的结果相同、短回答相同。至少一半可以比对时才这样判断：
-如果变对的并不比变错的多到超出偶然（符号检验，5%），也没有达到九成正确，就会报告。可以比对的不到一半
-时，如果有超过一半的回答与原模型一字不差，也会报告。
+如果变对的并不比变错的多到超出偶然（符号检验，5%），也没有达到九成正确，就会报告。其余情况下，在既不能
+确定是对的、也不等于数据里原有回答的那些里，如果超过一半与原模型一字不差，也会报告。
 
 影响：损失下降只说明训练数据的词更容易出现了，不说明回答是对的，甚至不说明回答有任何变化。
 
@@ -40,15 +40,13 @@ APART = Text(
 
 
 def check(facts: RowsFacts) -> Values | None:
-    if facts.asked < LEAST:
-        return None
-    if facts.compared * 2 < facts.asked:
-        return None if facts.same * 2 <= facts.asked else _as_before(facts)
-    if facts.compared < LEAST:
+    if facts.compared < LEAST or facts.compared * 2 < facts.asked:
+        return _as_before(facts)
+    if facts.p < CHANCE:
         return None
     good = facts.right_after >= facts.needed * facts.compared
-    if (good and facts.right_after >= facts.right_before) or facts.p < CHANCE:
-        return None
+    if good and facts.right_after >= facts.right_before:
+        return _as_before(facts)
     kinds = Text(
         ", ".join(kind.en for kind in facts.kinds),
         "、".join(kind.zh for kind in facts.kinds),
@@ -62,10 +60,14 @@ def check(facts: RowsFacts) -> Values | None:
     return {"where": "held-out rows", "found": found, "fix": _fix(facts.used)}
 
 
-def _as_before(facts: RowsFacts) -> Values:
+def _as_before(facts: RowsFacts) -> Values | None:
+    """Of the answers that nothing calls right, most are those that were there before."""
+    if facts.open < LEAST or facts.same * 2 <= facts.open:
+        return None
     found = Text(
-        f"{facts.same} of {facts.asked} held-out answers are still the base's, to the letter.",
-        f"{facts.asked} 个留出数据的回答中，{facts.same} 个与原模型一字不差。",
+        f"Of {facts.open} held-out answers that nothing shows to be right {facts.same} are still"
+        " the base's, to the letter.",
+        f"{facts.open} 个留出数据的回答没有依据说明是对的，其中 {facts.same} 个与原模型一字不差。",
     )
     return {"where": "held-out rows", "found": found, "fix": _fix(facts.used)}
 

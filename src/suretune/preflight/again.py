@@ -80,6 +80,7 @@ def in_language(command: str) -> str:
     are."""
     asked = chosen()
     ours = command.startswith("suretune ") and " --lang " not in command
+    ours = ours and not command.startswith("suretune init ")  # where it is the rows' language
     return f"{command} --lang {asked}" if asked and ours else command
 
 
@@ -98,7 +99,7 @@ def look_again(
     if not (data.dataset and resolved.config.model.model):
         return look + reading_flags(resolved)
     ways = set(READ_AS.findall(advice))
-    words = shlex.split(ways.pop()) if len(ways) == 1 else []
+    words = _words(ways.pop()) if len(ways) == 1 else []
     named = {word.rpartition("=")[0] for word in words}
     kept = [word for word in data.columns if word.rpartition("=")[0] not in named]
     return command_of(
@@ -108,6 +109,14 @@ def look_again(
         {"columns": (*kept, *words)} if words else {},
         environment,
     )
+
+
+def _words(typed_in: str) -> list[str]:
+    """The words of a flag's value; none where a name with a backtick has cut it short."""
+    try:
+        return shlex.split(typed_in)
+    except ValueError:
+        return []
 
 
 def reading_flags(resolved: Resolved) -> str:

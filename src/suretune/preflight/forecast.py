@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -181,7 +182,7 @@ def proof_outlook(checked: Checked, ignored: Collection[str]) -> Iterator[Facts]
             int(judged),
             bool(checked.held_out),
             ahead=True,
-            rows=checked.plan.rows,
+            rows=max(Counter(row.example.dataset for row in checked.train).values(), default=0),
         )
     most = asked.config.proof.general_questions
     if most is not None and "R018" not in ignored:

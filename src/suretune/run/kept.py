@@ -15,7 +15,8 @@ from suretune.preflight.check import Checked
 from suretune.retention import HeldAnswer, HeldAnswers, RetentionFacts, RowsFacts
 from suretune.run.questions import answers_of_rows
 from suretune.types import Text
-from suretune.verify.compare import KINDS, Comparison, compare, kind_of, label_keys, row_of
+from suretune.verify.compare import compare, kind_of, label_keys, row_of
+from suretune.verify.compared_rows import KINDS, Comparison
 from suretune.verify.forms import Form, form_of
 from suretune.verify.kept import Bounds, General, Judged, judge_all, retention_facts
 from suretune.verify.leaks import Learned, phrases_of, read_phrases, write_phrases
@@ -55,6 +56,7 @@ def _rows_facts(found: Comparison) -> RowsFacts:
         gained=found.gained,
         kinds=tuple(KINDS[tally.kind] for tally in found.kinds if tally.kind),
         p=found.all.p,
+        open=found.open,
         same=found.same,
     )
 

@@ -57,9 +57,10 @@ def used_in(
     found: Iterable[Facts] = (),
 ) -> Used:
     """What advice after a proof has to know of its run. `found`: what says whether it was too
-    much."""
+    much, but for codes that are ignored."""
     schedule, data = resolved.config.schedule, resolved.config.data
-    much = [f.code for facts in found for f in judge(facts) if f.code in TOO_MUCH]
+    codes = [f.code for facts in found for f in judge(facts)]
+    much = [code for code in codes if code in TOO_MUCH and code not in resolved.config.run.ignore]
     return Used(
         anchors=(schedule.anchor_ratio or 0.0) >= ANCHORS and schedule.anchor_loss == "kl",
         per_row=schedule.anchors_per_row or 1.0,

@@ -22,7 +22,8 @@ from suretune.preflight.check import Checked, asked_questions
 from suretune.record.journal import Journal
 from suretune.record.meant import made_again
 from suretune.types import Example
-from suretune.verify.compare import Kind, kind_of
+from suretune.verify.compare import kind_of
+from suretune.verify.compared_rows import Kind
 from suretune.verify.general import askable
 from suretune.verify.measure import HeldRow, Questions
 from suretune.verify.probes import Probe, held_out_probes, identity_probes, with_twins
@@ -45,19 +46,20 @@ def make_questions(
 ) -> Questions:
     """What will be asked before and after, and on the way; as `run` was begun, if it was."""
     probes = _probes(checked, journal)
-    general, way, apart = _general(checked, journal, run)
+    general, way, mine = _general(checked, journal, run)
     seen = _asked_by_rows(checked)
     kept = [q for q in general if not _overlaps(q, seen)]
+    way = [q for q in way if not _overlaps(q, seen)]
     held_out = [sample for row in checked.held_out for sample in row.samples]
     return Questions(
         probes=probes,
         system=checked.system,
         held_out=held_out,
         general=_as_many(kept, checked.resolved.config.proof.general_questions),
-        way=[q for q in way if not _overlaps(q, seen)],
+        way=way,
         rows=held_rows(checked),
         voided=len(general) - len(kept),
-        apart=apart,
+        apart=None if mine is None else sum(q.id in mine for q in way),
     )
 
 
@@ -144,8 +146,8 @@ def _general(
     checked: Checked,
     journal: Journal,
     run: Path | None,
-) -> tuple[list[Question], list[Question], int | None]:
-    """(asked by the proof, asked on the way, how many skills the way alone asks).
+) -> tuple[list[Question], list[Question], set[str] | None]:
+    """(asked by the proof, asked on the way, the skills that the way alone asks).
 
     A model with a skills file beside it has a battery of its own: of the package's only the near
     misses are asked then, for what they leak. `--skills` takes that file's place.
@@ -163,7 +165,7 @@ def _general(
             mine = [q for q in skills[::ON_THE_WAY] if plain(q.asked) not in twice]
             shipped += proof
             way += mine
-            apart = len(mine)
+            apart = {q.id for q in mine}
         else:
             shipped += skills
     shipped += _own(checked.general)

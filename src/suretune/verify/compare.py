@@ -11,22 +11,21 @@ counted as such.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 from suretune.data.identity import plain
 from suretune.phrases import wilson
 from suretune.statistics import sign_test
-from suretune.types import Example, Text
+from suretune.types import Example
 from suretune.verify.compare_json import (
     NoJson,
     json_in,
     key_counts,
     keys_in,
     labelled,
-    same_keys,
     same_known,
     same_values,
 )
@@ -43,141 +42,11 @@ from suretune.verify.compare_text import (
     says_number,
     single_number,
 )
+from suretune.verify.compared_rows import Comparison, JudgedRow, Kind, Tally, Verdict
 
-Kind = Literal["json", "label", "sql", "short"]
-KINDS: Mapping[Kind, Text] = {
-    "json": Text("JSON, the same keys and what can be known", "JSON，键和可以确定的值相同"),
-    "label": Text("the same label", "标签相同"),
-    "sql": Text("SQL, the same rows", "SQL，查询结果相同"),
-    "short": Text("the same short answer", "短回答相同"),
-}
 OFTEN = 3  # rows with JSON that has no keys, before such answers are what rows are about
 Pair = tuple[str, str]
 """All that stands before an answer, as text; and the row's answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Of one answer. `equal`: all values as well, where `right` asks for less; None for SQL."""
-
-    right: bool | None
-    equal: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedRow:
-    """One held-out row, before and after training; None throughout where it is unjudged. `same`:
-    the answer is the base's, but for blanks around it."""
-
-    kind: Kind | None
-    before: bool | None = None
-    after: bool | None = None
-    equal_before: bool | None = None
-    equal_after: bool | None = None
-    same: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """The judged rows of a kind. `before` and `after`: 95 % intervals of the share right; `p`: of
-    the exact sign test, so many gained if nothing had got better."""
-
-    kind: Kind | None  # None: all kinds
-    judged: int
-    right_before: int
-    right_after: int
-    equal_before: int
-    equal_after: int
-    gained: int
-    lost: int
-    before: tuple[float, float]
-    after: tuple[float, float]
-    p: float
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """All held-out rows: one a row, then counted together and by kind."""
-
-    rows: tuple[JudgedRow, ...]
-    all: Tally
-    kinds: tuple[Tally, ...]
-
-    @property
-    def asked(self) -> int:
-        """Held-out rows that were asked."""
-        return len(self.rows)
-
-    @property
-    def judged(self) -> int:
-        """Rows whose answers can be compared with the reference."""
-        return self.all.judged
-
-    @property
-    def unjudged(self) -> int:
-        """Rows whose answers are shown and not judged."""
-        return self.asked - self.judged
-
-    @property
-    def right_before(self) -> int:
-        """Rows that the base has right."""
-        return self.all.right_before
-
-    @property
-    def right_after(self) -> int:
-        """Rows that the tuned model has right."""
-        return self.all.right_after
-
-    @property
-    def gained(self) -> int:
-        """Rows that only the tuned model has right."""
-        return self.all.gained
-
-    @property
-    def lost(self) -> int:
-        """Rows that only the base has right."""
-        return self.all.lost
-
-    @property
-    def same(self) -> int:
-        """Rows that the tuned model answers as the base does, to the letter."""
-        return sum(row.same for row in self.rows)
-
-    @property
-    def said(self) -> Text:
-        """In one sentence, or two."""
-        n, then, now, rest = self.judged, self.right_before, self.right_after, self.unjudged
-        left = Text("", "")
-        if rest:
-            left = Text(
-                f" The other {rest} cannot be compared and are unjudged.",
-                f"其余 {rest} 条无法比对，未作判断。",
-            )
-        if not n:
-            return Text(
-                f"None of {self.asked} held-out rows can be compared; all are unjudged.",
-                f"{self.asked} 条留出数据都无法比对，均未作判断。",
-            )
-        low, high = (f"{100 * bound:.0f}" for bound in self.all.after)
-        kinds = [(KINDS[t.kind], t.judged) for t in self.kinds if t.kind]
-        en = ", ".join(f"{count} by {text.en}" for text, count in kinds)
-        zh = "、".join(f"{text.zh} {count} 条" for text, count in kinds)
-        return Text(
-            f"Of {self.asked} held-out rows {n} can be compared ({en}): {then} right before"
-            f" training, {now} after it (95 % interval {low}–{high} %).{left.en}",
-            f"{self.asked} 条留出数据中，{n} 条可以比对（{zh}）：训练前对 {then} 条，"
-            f"训练后对 {now} 条（95% 置信区间 {low}–{high}%）。{left.zh}",
-        )
-
-    def line(self) -> dict[str, Any]:
-        """As a report has it."""
-        return {
-            "asked": self.asked,
-            "judged": self.judged,
-            "unjudged": self.unjudged,
-            "same": self.same,
-            **asdict(self),
-        }
 
 
 def row_of(example: Example) -> Pair | None:
@@ -323,9 +192,8 @@ def _json(
     try:
         given = json_in(answer)
         equal = same_values(wanted, given)
-        alike = bool(keys_in(wanted)) and same_keys(wanted, given)
-        alike = alike and _same_labels(wanted, given, keys)
-        return Verdict(equal or (alike and same_known(wanted, given, prompt)), equal)
+        alike = bool(keys_in(wanted)) and same_known(wanted, given, prompt)
+        return Verdict(equal or (alike and _same_labels(wanted, given, keys)), equal)
     except NoJson:
         return Verdict(False, False)
 
@@ -372,19 +240,20 @@ def _judged(
     answers: tuple[str, str],
     keys: Collection[str],
 ) -> JudgedRow:
-    same = answers[0].strip() == answers[1].strip()
+    before, after = (answer.strip() for answer in answers)
+    told = JudgedRow(None, same=before == after, own=after == pair[1].strip())
     if kind is None:
-        return JudgedRow(None, same=same)
+        return told
     then, now = (judge(kind, *pair, answer, keys) for answer in answers)
     if then.right is None or now.right is None:
-        return JudgedRow(None, same=same)
-    return JudgedRow(
-        kind,
-        then.right,
-        now.right,
-        then.equal,
-        now.equal,
-        same,
+        return told
+    return replace(
+        told,
+        kind=kind,
+        before=then.right,
+        after=now.right,
+        equal_before=then.equal,
+        equal_after=now.equal,
     )
 
 

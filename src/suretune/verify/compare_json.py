@@ -98,12 +98,14 @@ def same_keys(wanted: Any, given: Any) -> bool:
 
 
 def same_known(wanted: Any, given: Any, prompt: str) -> bool:
-    """Whether all that can be known of an answer is the same, where the keys are (`same_keys`).
+    """Whether the keys (`same_keys`) and all that can be known of an answer are the same.
 
     A number, yes or no, what stands in the prompt and what has a digit in it (a date, a code) has
     one right value. Other text may be said in many ways, and so may a share between 0 and 1, which
     is how sure somebody was.
     """
+    if not same_keys(wanted, given):
+        return False
     if isinstance(wanted, dict):
         return all(same_known(value, given[key], prompt) for key, value in wanted.items())
     if isinstance(wanted, list):
@@ -134,7 +136,7 @@ def _same_scalar(wanted: Any, given: Any) -> bool:
 def _number(value: Any) -> Any:
     try:
         return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return value
 
 

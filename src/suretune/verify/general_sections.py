@@ -21,7 +21,7 @@ from suretune.verify.blocks import (
     Table,
     line,
 )
-from suretune.verify.compare import KINDS
+from suretune.verify.compared_rows import KINDS
 from suretune.verify.curves import change, interval
 
 SIGNS = {

@@ -12,6 +12,7 @@ from suretune.cli.parse import Command, Verb
 from suretune.cli.which import around, named_run, run_of
 from suretune.facts import FlagFacts
 from suretune.model.lean import lean
+from suretune.phrases import told as in_words
 from suretune.record.journal import OK, UNVERIFIED, Journal
 from suretune.record.meant import not_sealed
 from suretune.types import Text
@@ -73,7 +74,21 @@ def verify(command: Command, journal: Journal) -> int:
             "未通过：回答或原模型与验证记录不同。",
         )
         tell(say(good if told["verified"] else bad))
+        _tell_lost(told)
     return OK if told["verified"] else UNVERIFIED
+
+
+def _tell_lost(told: dict[str, Any]) -> None:
+    """What the guards say of the answers; of those that were sealed, by another version alone."""
+    lost = [found for found in told["findings"] if found["stops"] and not found["ignored"]]
+    if lost and told["verified"]:
+        by = Text(
+            "This version would not seal these answers:",
+            "按当前版本的规则，这些回答不会验证通过：",
+        )
+        tell(say(by), err=True)
+    for found in lost:
+        tell(f"{found['code']} {found['name']}: {in_words(found['what'])}", err=True)
 
 
 def _again(run: Path, sealed: dict[str, Any], journal: Journal, base: str) -> dict[str, Any]:
