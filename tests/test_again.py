@@ -17,7 +17,14 @@ from suretune.cli import VERBS, main
 from suretune.cli.parse import parse
 from suretune.cli.verbs import OWN
 from suretune.config import Resolved, options
-from suretune.preflight.again import SILENT, command_of, flag, flags_of, look_again
+from suretune.preflight.again import (
+    SILENT,
+    command_of,
+    flag,
+    flags_of,
+    in_language,
+    look_again,
+)
 from suretune.preflight.whole import whole_flags
 from suretune.record.journal import Journal
 from suretune.sweep.search import flags
@@ -173,3 +180,13 @@ def test_columns_that_were_said_stay_beside_those_that_are_advised() -> None:
     assert look_again(asked, look, two) == command_of("check", asked)  # which one, nobody knows
     alone = Resolved.default().with_values("flag", columns=("x=query",))
     assert look_again(alone, look, "Mend it.") == look  # of a command that asked for no rows
+    cut = "Add `--columns '`question`=query' '`answer`=response'`."  # as MySQL quotes its names
+    assert look_again(asked, look, cut) == command_of("check", asked)
+
+
+def test_the_language_of_rows_is_not_that_of_whoever_reads_about_them() -> None:
+    with words.speaking("zh"):
+        words.choose("zh")
+        assert in_language("suretune check") == "suretune check --lang zh"
+        assert in_language("suretune init identity") == "suretune init identity"
+        words.choose(None)

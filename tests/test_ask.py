@@ -100,7 +100,10 @@ QUOTED = "You are a pirate."
         ("ask", ["a", "--system", "你是", "Nova", "助手"], "你是 Nova 助手", ("a",)),
         ("ask", ["--system", "pirate", "runs/a", "Who?"], "pirate", ("runs/a", "Who?")),
         ("serve", ["--system", "Speak", "up", "runs/a", "runs"], "Speak up", ("runs/a", "runs")),
+        ("serve", ["a", "--system", "你是客服", "请耐心回答"], "你是客服 请耐心回答", ("a",)),
         ("ask", ["a", "--json", "Who are you?"], None, ("a", "Who are you?")),
+        ("ask", ["a", "Who are you?", "--json", "false"], None, ("a", "Who are you?")),
+        ("explain", ["R019", "--json", "true"], None, ("R019",)),
         ("ask", ["a", "--lang", "zh", "你是谁？"], None, ("a", "你是谁？")),
     ],
 )

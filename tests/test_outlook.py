@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -393,6 +394,22 @@ def test_the_share_that_is_advised_holds_a_row_out(
     assert f"`--split_dataset_ratio {advice:g}`" in found["fix"]["en"]
     assert main([*given, "--split_dataset_ratio", str(advice)]) == 0
     assert json.loads(capsys.readouterr().out)["findings"] == []
+
+
+def test_the_share_that_is_advised_holds_a_row_out_of_several_small_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is rounded file by file."""
+    files = [
+        str(write_rows(tmp_path / f"{name}.jsonl", GOOD[start : start + 5]))
+        for name, start in (("one", 0), ("two", 5))
+    ]
+    given = ["check", "--model", "pocket", "--dataset", *files, "--system", "x", "--json"]
+    assert main([*given, "--split_dataset_ratio", "0"]) == 0
+    (found,) = (f for f in json.loads(capsys.readouterr().out)["findings"] if f["code"] == "R009")
+    [share] = re.findall(r"`--split_dataset_ratio ([\d.]+)`", found["fix"]["en"])
+    assert main([*given, "--split_dataset_ratio", share]) == 0
+    assert ahead(json.loads(capsys.readouterr().out)) == []
 
 
 def test_questions_with_an_answer_can_judge_without_a_row_held_out(

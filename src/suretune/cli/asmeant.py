@@ -273,10 +273,7 @@ def _most(group: Group, spec: Option | None, words_behind: int) -> int | None:
         return 0 if "=" in group.flag else 1
     if words_behind < 2 or group.name not in PLAIN:
         return None
-    if "=" in group.flag:
-        return 0
-    said = "".join(group.values[:1]).lower()
-    return 1 if group.name == "json" and said in ("true", "false") else PLAIN[group.name]
+    return 0 if "=" in group.flag else PLAIN[group.name]
 
 
 def _too_many(
@@ -287,6 +284,9 @@ def _too_many(
 ) -> None:
     """More words than a flag takes: one text without quotes, the command's own words, or strays."""
     for index, group in enumerate(made.groups):
+        if group.flag == "--json" and "".join(group.values[:1]).lower() in ("true", "false"):
+            said, *others = group.values
+            made.groups[index] = group = Group(f"{group.flag}={said}", tuple(others))
         spec = known.get(group.name)
         most = _most(group, spec, words_behind)
         if most is None or not group.flag or len(group.values) <= most:
