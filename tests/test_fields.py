@@ -176,15 +176,16 @@ def test_a_row_is_refused_by_the_name_of_what_cannot_be_read(row: dict[str, Any]
         ({"is_correct": False}, {"is_correct": True}),
         ({"is_correct": 0}, {"is_correct": 1}),
         ({"isCorrect": "False"}, {"isCorrect": "True"}),
-        ({"correct": False}, {"correct": 0}),
         ({"desirable": False}, {"desirable": True}),
         ({"kto_label": False}, {"kto_label": True}),
         ({"completion_label": False}, {"completion_label": None}),
-        ({"accepted": False}, {"accepted": True}),
         ({"deleted": True}, {"deleted": False}),
         ({"is_deleted": "1"}, {"is_deleted": "0"}),
-        ({"status": "rejected"}, {"status": "accepted"}),
-        ({"状态": "已删除"}, {"状态": "已发布"}),
+        ({"status": "discarded"}, {"status": "submitted"}),
+        ({"review_status": "Rejected"}, {"review_status": "accepted"}),
+        ({"审核状态": "未通过"}, {"审核状态": "通过"}),
+        ({"审核状态": "驳回"}, {"审核状态": "待审核"}),
+        ({"标注状态": "作废"}, {"标注状态": "完成"}),
     ],
 )
 def test_a_row_that_says_that_it_is_not_to_be_learned_is_refused(
@@ -196,6 +197,26 @@ def test_a_row_that_says_that_it_is_not_to_be_learned_is_refused(
         assert (found.kind, found.field, found.origin) == ("unknown-field", key, HERE)
         assert found.hint and f"`--ignore_fields {shlex.quote(key)}`" in found.hint.en
         assert example({**row, **kept}) == example(row)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"is_spam": 1},
+        {"is_valid": False},
+        {"correct": "No"},
+        {"correct": False},
+        {"accepted": False},
+        {"approved": "no"},
+        {"removed": 1, "added": 3},
+        {"status": "rejected"},
+        {"state": "deleted"},
+        {"状态": "已作废"},
+    ],
+)
+def test_what_a_question_is_about_says_nothing_of_its_row(about: dict[str, Any]) -> None:
+    for row in (PAIR, talk(), {"text": "t"}):
+        assert example({**row, **about}) == example(row)
 
 
 @pytest.mark.parametrize(
