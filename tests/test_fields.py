@@ -584,13 +584,12 @@ def test_what_counts_is_the_share_of_all_that_is_left_out() -> None:
     assert not any(stops for _, stops in seen(row).values())
 
 
-@pytest.mark.parametrize("name", ["System", "SYSTEM", "systemPrompt", "System Prompt"])
+@pytest.mark.parametrize("name", ["System_Prompt", "systemPrompt", "System Prompt"])
 def test_a_system_prompt_is_read_however_its_name_is_spelt(name: str) -> None:
     row = {name: "You are kind.", **PAIR}
     assert [m.role for m in example(row).messages] == ["system", "user", "assistant"]
     assert seen(row) == {}
     assert example({**talk(), name: "You are kind."}).messages[0].role == "system"
-    assert seen({**PAIR, "System": "Linux"}) == {"System": (0.085, False)}
     two = {**row, "system": "You are old."}
     assert example(two).messages[0].content == "You are old." and seen(two)[name][1]
 
@@ -614,6 +613,15 @@ def test_a_field_with_much_of_the_text_stops_until_it_is_said_that_it_is_meant(
     tmp_path: Path,
 ) -> None:
     rows = [{**PAIR, "id": i, "notes": f"Measured with a laser in the year {1900 + i}."}
+@pytest.mark.parametrize("name", ["System", "SYSTEM"])
+@pytest.mark.parametrize("held", ["You are kind.", "Windows 11 Pro", "你是客服小美"])
+def test_a_system_in_capitals_may_be_a_computers_and_is_asked_about(name: str, held: str) -> None:
+    row = {name: held, **PAIR}
+    assert example(row) == example(PAIR)
+    assert [stops for _, stops in seen(row).values()] == [True]
+    assert seen({**PAIR, name: "Linux"}) == {name: (0.085, False)}
+
+
             for i in range(4)]  # fmt: skip
     file = write_rows(tmp_path / "rows.jsonl", rows)
     done = within(*CHECK, file)

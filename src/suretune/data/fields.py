@@ -192,7 +192,8 @@ class Fields:
         can be chosen where the answer only names it."""
         seen = self.unused[name]
         if names_system(name) and seen.text:
-            return not (seen.label and name.lower() == "system")
+            word = seen.label and all(map(str.isascii, seen.values))
+            return not (word and name.lower() == "system")
         return name in options and 2 * seen.picked >= seen.rows
 
     def faults(self, dataset: str) -> Iterator[Fault]:
