@@ -196,7 +196,7 @@ def test_a_text_that_says_its_prompt_again_is_whole() -> None:
     assert said({"answer": "Hello.", "text": rendered}) == turns
 
 
-@pytest.mark.parametrize("none", ["nan", "NaN", "<noinput>", " nan "])
+@pytest.mark.parametrize("none", ["nan", "<noinput>", " nan "])
 def test_a_field_that_says_that_there_is_nothing_is_empty(none: str) -> None:
     pair = [("user", "Deep?"), ("assistant", "Yes.")]
     assert said({"instruction": "Deep?", "input": none, "output": "Yes."}) == pair
@@ -206,7 +206,7 @@ def test_a_field_that_says_that_there_is_nothing_is_empty(none: str) -> None:
     assert said({"instruction": "Deep?", "instances": instances}) == pair
 
 
-@pytest.mark.parametrize("word", ["Nan", "None", "null", "N/A", "nano", "nan bread"])
+@pytest.mark.parametrize("word", ["NaN", "Nan", "None", "null", "N/A", "nano", "nan bread"])
 def test_a_word_that_may_be_meant_is_an_input(word: str) -> None:
     value = {"instruction": "Translate.", "input": word, "output": "So."}
     assert said(value) == [("user", f"Translate.\n{word}"), ("assistant", "So.")]
