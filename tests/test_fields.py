@@ -557,6 +557,25 @@ def test_options_that_the_question_names_already_are_no_loss() -> None:
         assert seen({"question": question, **options, "answer": "B"}) == {}
 
 
+@pytest.mark.parametrize(
+    "options",
+    [["red", "blue"], ["A) red", "B) blue"], '["red", "blue"]', "['red', 'blue']",
+     "A. red\nB. blue", "(A) red (B) blue", {"A": "A. red", "B": "B. blue"}],
+)  # fmt: skip
+def test_options_are_the_same_however_they_are_written(options: Any) -> None:
+    row = {"question": "Colour? A. red B. blue", "options": options, "answer": "B"}
+    assert seen(row) == {}
+    assert seen({**row, "question": "Colour? A. red B. green"})["options"][1]
+
+
+def test_a_number_picks_nothing_where_there_are_fewer_choices() -> None:
+    row = {"question": "How many lakes are in the north? " * 9, "answer": "3"}
+    few, more = ["Anna", "Bob"], ["Anna", "Bob", "Eve"]
+    for names, stops in ((few, False), (more, True)):
+        for held in (names, json.dumps(names)):
+            assert seen({**row, "candidates": held})["candidates"][1] is stops
+
+
 def test_options_in_words_can_be_asked_behind_the_question(tmp_path: Path) -> None:
     rows = [{"question": f"Which, {n}?", "options": "A. red\nB. blue", "answer": "B"} for n in "xy"]
     file = write_rows(tmp_path / "rows.jsonl", rows)
@@ -594,6 +613,15 @@ def test_a_system_prompt_is_read_however_its_name_is_spelt(name: str) -> None:
     assert example(two).messages[0].content == "You are old." and seen(two)[name][1]
 
 
+@pytest.mark.parametrize("name", ["System", "SYSTEM"])
+@pytest.mark.parametrize("held", ["You are kind.", "Windows 11 Pro", "你是客服小美"])
+def test_a_system_in_capitals_may_be_a_computers_and_is_asked_about(name: str, held: str) -> None:
+    row = {name: held, **PAIR}
+    assert example(row) == example(PAIR)
+    assert [stops for _, stops in seen(row).values()] == [True]
+    assert seen({**PAIR, name: "Linux"}) == {name: (0.085, False)}
+
+
 @pytest.mark.parametrize("name", ["系统提示词", "system_instruction", "meta_instruction"])
 def test_what_is_a_system_prompt_by_its_name_is_not_passed_over(tmp_path: Path, name: str) -> None:
     rows = [{name: "你是医生。", "query": f"{PAIR['query']} {n}" * 9, "response": f"{n}"}
@@ -613,15 +641,6 @@ def test_a_field_with_much_of_the_text_stops_until_it_is_said_that_it_is_meant(
     tmp_path: Path,
 ) -> None:
     rows = [{**PAIR, "id": i, "notes": f"Measured with a laser in the year {1900 + i}."}
-@pytest.mark.parametrize("name", ["System", "SYSTEM"])
-@pytest.mark.parametrize("held", ["You are kind.", "Windows 11 Pro", "你是客服小美"])
-def test_a_system_in_capitals_may_be_a_computers_and_is_asked_about(name: str, held: str) -> None:
-    row = {name: held, **PAIR}
-    assert example(row) == example(PAIR)
-    assert [stops for _, stops in seen(row).values()] == [True]
-    assert seen({**PAIR, name: "Linux"}) == {name: (0.085, False)}
-
-
             for i in range(4)]  # fmt: skip
     file = write_rows(tmp_path / "rows.jsonl", rows)
     done = within(*CHECK, file)

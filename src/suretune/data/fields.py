@@ -94,7 +94,7 @@ class Fields:
                     continue
                 self._add(name, item, origin)
                 if is_choice(name) or names_system(name):
-                    self._see_place(self.unused[name], value, example)
+                    self._see_place(self.unused[name], item, value, example)
         for name in MESSAGE_LISTS:
             if name in known:
                 self._see_turns(value.get(name), origin)
@@ -104,11 +104,12 @@ class Fields:
     def _see_place(
         self,
         seen: Seen,
+        held: Any,
         value: Mapping[str, Any],
         example: Example,
     ) -> None:
         """Whether a row has place for a field that belongs into it."""
-        seen.picked += picks(example.messages[-1].content)
+        seen.picked += picks(example.messages[-1].content, held)
         asked = example.shape in ASKED and not any(is_filled(value, name) for name in INPUTS)
         seen.follows = seen.follows and asked
         system = example.messages[0].role == "system" or example.shape == "text"
