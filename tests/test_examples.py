@@ -827,6 +827,10 @@ def test_a_question_about_tags_is_one(text: str) -> None:
 def test_fields_of_pictures_and_sounds_are_known_by_their_names(key: str) -> None:
     refused = fault({"query": "What is it?", "response": "A cat.", key: ["a"]})
     assert (refused.kind, refused.field) == ("wrong-type", key)
+    assert refused.hint and "`--ignore_fields`" in refused.hint.en
+    assert "`--ignore_fields`" in refused.hint.zh
+    marked = fault({"query": "<image>What is it?", "response": "A cat."})
+    assert marked.hint and "--ignore_fields" not in marked.hint.en + marked.hint.zh
 
 
 def test_a_second_system_prompt_is_refused_unless_it_is_the_same() -> None:
