@@ -22,7 +22,7 @@ from suretune.facts import Finding
 from suretune.pocket import MODEL
 from suretune.preflight.check import Checked, check
 from suretune.record.journal import Journal, Stopped
-from suretune.types import Text
+from suretune.types import Message, Text
 
 FIELD = ROOT.parent / "shared" / "field"
 ODD = "it's my data $1"
@@ -364,6 +364,9 @@ def test_a_name_that_no_row_has_stops_the_run_and_so_does_a_taken_one(tmp_path: 
     checked = look(file, "--columns", "ask=query", "query=")
     assert said(checked) == [[("user", "c"), ("assistant", "b")]]
 
+    assert "`--ignore_fields role`" in finding.fix.en and "`--ignore_fields role`" in finding.fix.zh
+    (learned,) = look(tmp_path / "rows.jsonl", ignore_fields=("role",)).train
+    assert learned.example.messages == (Message("text", row["text"]),)
 
 def test_on_the_command_line(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "a b.jsonl", [{"Frage": "a", "Antwort": "b"}] * 3)
