@@ -23,16 +23,16 @@ _NAMED = re.compile(
     rf"(?:\b{_IS}|{_IS_ZH})\s*<|>\s*(?:{_IS}\b|{_IS_ZH})",
     re.IGNORECASE,
 )
-_TAG = "<(?:image|IMAGE|video|audio)>"
+_TAG = r"<(?:image|IMAGE|video|audio)\d*>"
 _SURE = re.compile(  # in `vector<Image>` none stands
-    r"(?<![A-Za-z0-9_])(?:<(?:image|IMAGE)(?:[_ ]?\d+|_placeholder)>|<ImageHere>)"
+    r"(?<![A-Za-z0-9_])(?:<(?:image|IMAGE)(?:[_ ]\d+|_placeholder)>|<ImageHere>)"
     r"|<\|(?:image|video|audio|vision)\w*\|>"
 )
 # In the middle of a sentence `<image>` is a word for something, as in `mount <image> /mnt`.
 _ASKS = r"\s*$|\s?[A-Z]|[^\W\d_]|\s[这图请描视音语]"  # `<video> 怎么全屏？` is about the tag
 _BEFORE = re.compile(rf"^{_TAG}(?=(?:\s*{_TAG})*(?:{_ASKS}))", re.MULTILINE)
 _BEHIND = re.compile(rf"(?<=[.?!:。？！：])\s*{_TAG}(?=\s*$)", re.MULTILINE)
-_AGAIN = re.compile(r"(?<![A-Za-z0-9_])<(image|IMAGE)>(?=[^<>]*<\1>[^<>]*\Z)")
+_AGAIN = re.compile(r"<image\d*>(?=\s*(?:,|and|or|with|to|vs\.?|[和与跟、，])\s*<image\d*>)", re.I)
 _WITHIN = re.compile(  # Qwen's, with an address; in HTML such an element holds none
     r"<(img|audio|video)>[^<>\s]*[./][^<>\s]*</\1>"
     r"|(?:^|(?<=\]\())data:(?:image|audio|video)/[\w.+-]+;base64,(?=[\w+/]{20})",
