@@ -574,6 +574,9 @@ def test_a_number_picks_nothing_where_there_are_fewer_choices() -> None:
     for names, stops in ((few, False), (more, True)):
         for held in (names, json.dumps(names)):
             assert seen({**row, "candidates": held})["candidates"][1] is stops
+        letters = dict(zip("ABC", names, strict=False))
+        assert {told for _, told in seen({**row, **letters}).values()} == {stops}
+    assert not seen({**row, "alternatives": "none given"})["alternatives"][1]
 
 
 def test_options_in_words_can_be_asked_behind_the_question(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ _PICKED = re.compile(
     r"(?:[A-Ha-h](?:\W+[A-Ha-h])*|[A-H]{2,6}|\d)\W*"
 )
 _PARTS = re.compile(r"\n|(?:^|(?<=\s))\(?[A-Ha-h][.)、:：．）]")  # `A. red B. blue`
+_BETWEEN = re.compile(r"[,;|/，；、]")
 _LISTED = re.compile(r"\s*\[.*\]\s*", re.DOTALL)  # a list as JSON or Python writes it
 _QUOTED = re.compile(r"\"([^\"]+)\"|'([^']+)'")
 _SHORT = 24  # characters of an answer that only names what was chosen
@@ -51,6 +52,13 @@ def is_choice(name: str) -> bool:
     return plain in LISTS or bool(_ONE.fullmatch(plain))
 
 
+def offered(value: Mapping[str, Any], name: str) -> Any:
+    """What can be chosen of a row, by one of its fields: one that holds it all, or one of many."""
+    if bare(name) in LISTS:
+        return value[name]
+    return [held for key, held in value.items() if _ONE.fullmatch(bare(str(key)))]
+
+
 def picks(answer: str, held: Any) -> bool:
     """Whether an answer only names what it chooses of what this field holds: `B`, `(C)`, `答案：D`,
     or a number where there are so many."""
@@ -58,8 +66,7 @@ def picks(answer: str, held: Any) -> bool:
     if len(said) > _SHORT or not _PICKED.fullmatch(said):
         return False
     number = next(filter(str.isdecimal, said), "")
-    several = not isinstance(held, str) or _LISTED.fullmatch(held)
-    many = len(list(_leaves(held))) if several else 0
+    many = sum(1 + len(_BETWEEN.findall(leaf)) for leaf in _leaves(held))
     return not number or not many or int(number) <= many
 
 

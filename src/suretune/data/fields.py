@@ -14,7 +14,7 @@ from typing import Any
 
 from suretune.data.call_texts import IN_JSON
 from suretune.data.calls import CALL_KEYS, from_json
-from suretune.data.choices import LISTS, choice_fields, is_choice, picks, said_in
+from suretune.data.choices import LISTS, choice_fields, is_choice, offered, picks, said_in
 from suretune.data.columns import INPUTS, MESSAGE_LISTS, is_filled, is_label, names_system
 from suretune.data.dialects import plain_turns
 from suretune.data.examples import used_fields
@@ -94,7 +94,7 @@ class Fields:
                     continue
                 self._add(name, item, origin)
                 if is_choice(name) or names_system(name):
-                    self._see_place(self.unused[name], item, value, example)
+                    self._see_place(self.unused[name], offered(value, name), value, example)
         for name in MESSAGE_LISTS:
             if name in known:
                 self._see_turns(value.get(name), origin)
