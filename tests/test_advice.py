@@ -22,7 +22,7 @@ from suretune.facts import Finding
 from suretune.pocket import MODEL
 from suretune.preflight.check import Checked, check
 from suretune.record.journal import Journal, Stopped
-from suretune.types import Text
+from suretune.types import Message, Text
 
 FIELD = ROOT.parent / "shared" / "field"
 ODD = "it's my data $1"
@@ -211,6 +211,55 @@ def test_where_nobody_can_tell_the_better_answer_none_is_advised(tmp_path: Path,
     assert "--columns" not in finding.fix.en + finding.fix.zh
 
 
+@pytest.mark.parametrize(
+    "names",
+    [("incorrect", "correct"), ("wrong", "right"), ("bad", "good"), ("unsafe", "safe"),
+     ("错误", "正确")],
+)  # fmt: skip
+def test_a_text_and_its_correction_are_no_comparison(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    row = dict(zip(names, ("I goed home.", "I went home."), strict=True))
+    for number, order in enumerate((names, names[::-1])):
+        file = write_rows(tmp_path / f"{number}.jsonl", [{name: row[name] for name in order}])
+        (finding,) = refused(file)
+        assert finding.code == "D006"
+        for text in (finding.fix.en, finding.fix.zh):
+            learned = [[("user", "I goed home."), ("assistant", "I went home.")]]
+            assert said(look(file, *flag_in(text))) == learned
+    asked = {"context": "On the way.", **row}
+    (finding,) = refused(write_rows(tmp_path / "asked.jsonl", [asked]))
+    assert finding.code == "D024"
+
+
+def test_a_schema_beside_a_question_and_its_query_stays_what_it_is_about(tmp_path: Path) -> None:
+    row = {"question": "How many?", "schema": "CREATE TABLE a", "query": "SELECT COUNT(*) FROM a"}
+    file = write_rows(tmp_path / "rows.jsonl", [row])
+    (finding,) = refused(file)
+    learned = [[("user", "How many?\nCREATE TABLE a"), ("assistant", row["query"])]]
+    assert said(look(file, *flag_in(finding.fix.en))) == learned
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"conversation_id": "0", "role": "user", "content": "Hi"},
+        {"session": "0", "speaker": "Anna", "utterance": "Hi there"},
+        {"发言人": "安娜", "发言内容": "你好，今天怎么样？"},
+    ],
+)
+def test_rows_of_one_message_each_are_not_advised_as_pairs(tmp_path: Path, row: Any) -> None:
+    (finding,) = refused(write_rows(tmp_path / "rows.jsonl", [row]))
+    assert "Each row holds one message" in finding.fix.en
+    assert "--columns" not in finding.fix.en + finding.fix.zh
+
+
+def test_a_row_with_an_answer_is_not_said_to_have_none(tmp_path: Path) -> None:
+    row = {"role": "user", "content": "Hi", "answer": "Hello."}
+    (finding,) = refused(write_rows(tmp_path / "rows.jsonl", [row]))
+    assert "no question with its answer" not in finding.fix.en
+
+
 def test_answers_to_two_questions_are_no_comparison(tmp_path: Path) -> None:
     row = {"question_1": "a", "answer_1": "b", "question_2": "c", "answer_2": "d"}
     (finding,) = refused(write_rows(tmp_path / "rows.jsonl", [row]))
@@ -315,6 +364,9 @@ def test_one_turn_a_row_is_no_plain_text(tmp_path: Path, role: str) -> None:
     row = {"text": "How tall is it?", "role": role, "parent_id": None}
     (finding,) = refused(write_rows(tmp_path / "rows.jsonl", [row]))
     assert finding.code == "D006" and "`messages`" in finding.fix.en and "`role`" in finding.fix.zh
+    assert "`--ignore_fields role`" in finding.fix.en and "`--ignore_fields role`" in finding.fix.zh
+    (learned,) = look(tmp_path / "rows.jsonl", ignore_fields=("role",)).train
+    assert learned.example.messages == (Message("text", row["text"]),)
 
 
 @pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)

@@ -196,7 +196,7 @@ def test_a_text_that_says_its_prompt_again_is_whole() -> None:
     assert said({"answer": "Hello.", "text": rendered}) == turns
 
 
-@pytest.mark.parametrize("none", ["nan", "NaN", "<noinput>", " nan "])
+@pytest.mark.parametrize("none", ["nan", "<noinput>", " nan "])
 def test_a_field_that_says_that_there_is_nothing_is_empty(none: str) -> None:
     pair = [("user", "Deep?"), ("assistant", "Yes.")]
     assert said({"instruction": "Deep?", "input": none, "output": "Yes."}) == pair
@@ -206,7 +206,7 @@ def test_a_field_that_says_that_there_is_nothing_is_empty(none: str) -> None:
     assert said({"instruction": "Deep?", "instances": instances}) == pair
 
 
-@pytest.mark.parametrize("word", ["Nan", "None", "null", "N/A", "nano", "nan bread"])
+@pytest.mark.parametrize("word", ["NaN", "Nan", "None", "null", "N/A", "nano", "nan bread"])
 def test_a_word_that_may_be_meant_is_an_input(word: str) -> None:
     value = {"instruction": "Translate.", "input": word, "output": "So."}
     assert said(value) == [("user", f"Translate.\n{word}"), ("assistant", "So.")]
@@ -761,8 +761,16 @@ def test_a_list_as_python_prints_it_is_said_to_be_one() -> None:
         ("<image>What is in the picture?", "<image>"),
         ("Compare <image> and <image>, please.", "<image>"),
         ("<image_1>\nWhat is it?", "<image_1>"),
+        ("<image1>What is it?", "<image1>"),
         ("Listen.\n<audio>\nWhat was said?", "<audio>"),
         ("<video>Describe the film.", "<video>"),
+        ("<video> What happens?", "<video>"),
+        ("<video>视频中是什么", "<video>"),
+        ("<audio><audio>两段语音说了什么", "<audio>"),
+        ("<image> 这是什么？", "<image>"),
+        ("What happens? <video>", "<video>"),
+        ("What happens?\n<video>", "<video>"),
+        ("这张图片里有什么？<image>", "<image>"),
         ("Picture 1: <|vision_start|><|image_pad|><|vision_end|>What?", "<|vision_start|>"),
         ("Picture 1: <img>https://a.b/c.png</img>\nWhat is it?", "<img>https://a.b/c.png</img>"),
         ("Audio 1: <audio>a.wav</audio> What is said?", "<audio>a.wav</audio>"),
@@ -793,6 +801,17 @@ def test_a_question_about_what_a_model_of_text_never_gets_is_refused(text: str, 
         "<audio> does not play. Why?",
         "What is the <image> element for?",
         "<image> 标签有什么用？",
+        "How does docker run <image> <command> work?",
+        "docker tag <image> <image>:v2",
+        "Explain: podman pull <image>:<tag>",
+        "Mount <image> on a loop device: mount <image> /mnt",
+        "Replace <image1> with the name of the file.",
+        "How do I use <image> inside an RSS feed?",
+        "微信小程序里 <image> 组件怎么设置 mode？",
+        "<image> 组件加载失败怎么办？",
+        "<video> 怎么全屏？",
+        "My page has this:\n<video>\nHow do I add controls?",
+        "Why is background: data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUA slow?",
         "Does SVG know <image>?",
         "How do I sort a std::vector<Image> or a Vec<image>?",
         "What does `<|image_pad|>` mean?",
@@ -810,6 +829,10 @@ def test_a_question_about_tags_is_one(text: str) -> None:
 def test_fields_of_pictures_and_sounds_are_known_by_their_names(key: str) -> None:
     refused = fault({"query": "What is it?", "response": "A cat.", key: ["a"]})
     assert (refused.kind, refused.field) == ("wrong-type", key)
+    assert refused.hint and "`--ignore_fields`" in refused.hint.en
+    assert "`--ignore_fields`" in refused.hint.zh
+    marked = fault({"query": "<image>What is it?", "response": "A cat."})
+    assert marked.hint and "--ignore_fields" not in marked.hint.en + marked.hint.zh
 
 
 def test_a_second_system_prompt_is_refused_unless_it_is_the_same() -> None:

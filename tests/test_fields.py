@@ -176,15 +176,16 @@ def test_a_row_is_refused_by_the_name_of_what_cannot_be_read(row: dict[str, Any]
         ({"is_correct": False}, {"is_correct": True}),
         ({"is_correct": 0}, {"is_correct": 1}),
         ({"isCorrect": "False"}, {"isCorrect": "True"}),
-        ({"correct": False}, {"correct": 0}),
         ({"desirable": False}, {"desirable": True}),
         ({"kto_label": False}, {"kto_label": True}),
         ({"completion_label": False}, {"completion_label": None}),
-        ({"accepted": False}, {"accepted": True}),
         ({"deleted": True}, {"deleted": False}),
         ({"is_deleted": "1"}, {"is_deleted": "0"}),
-        ({"status": "rejected"}, {"status": "accepted"}),
-        ({"状态": "已删除"}, {"状态": "已发布"}),
+        ({"status": "discarded"}, {"status": "submitted"}),
+        ({"review_status": "Rejected"}, {"review_status": "accepted"}),
+        ({"审核状态": "未通过"}, {"审核状态": "通过"}),
+        ({"审核状态": "驳回"}, {"审核状态": "待审核"}),
+        ({"标注状态": "作废"}, {"标注状态": "完成"}),
     ],
 )
 def test_a_row_that_says_that_it_is_not_to_be_learned_is_refused(
@@ -196,6 +197,26 @@ def test_a_row_that_says_that_it_is_not_to_be_learned_is_refused(
         assert (found.kind, found.field, found.origin) == ("unknown-field", key, HERE)
         assert found.hint and f"`--ignore_fields {shlex.quote(key)}`" in found.hint.en
         assert example({**row, **kept}) == example(row)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"is_spam": 1},
+        {"is_valid": False},
+        {"correct": "No"},
+        {"correct": False},
+        {"accepted": False},
+        {"approved": "no"},
+        {"removed": 1, "added": 3},
+        {"status": "rejected"},
+        {"state": "deleted"},
+        {"状态": "已作废"},
+    ],
+)
+def test_what_a_question_is_about_says_nothing_of_its_row(about: dict[str, Any]) -> None:
+    for row in (PAIR, talk(), {"text": "t"}):
+        assert example({**row, **about}) == example(row)
 
 
 @pytest.mark.parametrize(
@@ -536,6 +557,28 @@ def test_options_that_the_question_names_already_are_no_loss() -> None:
         assert seen({"question": question, **options, "answer": "B"}) == {}
 
 
+@pytest.mark.parametrize(
+    "options",
+    [["red", "blue"], ["A) red", "B) blue"], '["red", "blue"]', "['red', 'blue']",
+     "A. red\nB. blue", "(A) red (B) blue", {"A": "A. red", "B": "B. blue"}],
+)  # fmt: skip
+def test_options_are_the_same_however_they_are_written(options: Any) -> None:
+    row = {"question": "Colour? A. red B. blue", "options": options, "answer": "B"}
+    assert seen(row) == {}
+    assert seen({**row, "question": "Colour? A. red B. green"})["options"][1]
+
+
+def test_a_number_picks_nothing_where_there_are_fewer_choices() -> None:
+    row = {"question": "How many lakes are in the north? " * 9, "answer": "3"}
+    few, more = ["Anna", "Bob"], ["Anna", "Bob", "Eve"]
+    for names, stops in ((few, False), (more, True)):
+        for held in (names, json.dumps(names)):
+            assert seen({**row, "candidates": held})["candidates"][1] is stops
+        letters = dict(zip("ABC", names, strict=False))
+        assert {told for _, told in seen({**row, **letters}).values()} == {stops}
+    assert not seen({**row, "alternatives": "none given"})["alternatives"][1]
+
+
 def test_options_in_words_can_be_asked_behind_the_question(tmp_path: Path) -> None:
     rows = [{"question": f"Which, {n}?", "options": "A. red\nB. blue", "answer": "B"} for n in "xy"]
     file = write_rows(tmp_path / "rows.jsonl", rows)
@@ -563,15 +606,23 @@ def test_what_counts_is_the_share_of_all_that_is_left_out() -> None:
     assert not any(stops for _, stops in seen(row).values())
 
 
-@pytest.mark.parametrize("name", ["System", "SYSTEM", "systemPrompt", "System Prompt"])
+@pytest.mark.parametrize("name", ["System_Prompt", "systemPrompt", "System Prompt"])
 def test_a_system_prompt_is_read_however_its_name_is_spelt(name: str) -> None:
     row = {name: "You are kind.", **PAIR}
     assert [m.role for m in example(row).messages] == ["system", "user", "assistant"]
     assert seen(row) == {}
     assert example({**talk(), name: "You are kind."}).messages[0].role == "system"
-    assert seen({**PAIR, "System": "Linux"}) == {"System": (0.085, False)}
     two = {**row, "system": "You are old."}
     assert example(two).messages[0].content == "You are old." and seen(two)[name][1]
+
+
+@pytest.mark.parametrize("name", ["System", "SYSTEM"])
+@pytest.mark.parametrize("held", ["You are kind.", "Windows 11 Pro", "你是客服小美"])
+def test_a_system_in_capitals_may_be_a_computers_and_is_asked_about(name: str, held: str) -> None:
+    row = {name: held, **PAIR}
+    assert example(row) == example(PAIR)
+    assert [stops for _, stops in seen(row).values()] == [True]
+    assert seen({**PAIR, name: "Linux"}) == {name: (0.085, False)}
 
 
 @pytest.mark.parametrize("name", ["系统提示词", "system_instruction", "meta_instruction"])

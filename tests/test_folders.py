@@ -102,6 +102,7 @@ HUB = ["train-00000-of-00002.jsonl", "train-00001-of-00002.jsonl"]
         (["训练.jsonl"], ["验证1.jsonl"], ["测试_2.jsonl"]),
         (["a.jsonl", "单元测试技巧.jsonl"], [], ["测试数据集-01.jsonl"]),
         (["train.jsonl", "软件测试问答.jsonl"], [], ["评测集.jsonl"]),
+        (["客服训练集.jsonl"], [], ["客服测试数据集.jsonl"]),
     ],
 )
 def test_splits_of_a_folder_are_kept_apart(
@@ -136,6 +137,19 @@ def test_what_another_flag_reads_is_not_told_as_passed_over(tmp_path: Path) -> N
     (only,) = parse_sources(((folder,), "validation", "--val_dataset"))[0]
     assert isinstance(only, Source)
     assert note(list(only.notes)).found == "test.jsonl, .h, a.zip"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["员工训练数据.jsonl", "软件测试数据.jsonl"], ["train.jsonl", "渗透测试数据.jsonl"],
+     ["训练数据.jsonl", "心理评估数据.jsonl"], ["训练集.jsonl", "单元测试数据生成.jsonl"],
+     ["力量训练数据.jsonl", "压力测试数据.jsonl", "饮食数据.jsonl"]],
+)  # fmt: skip
+def test_what_a_file_is_about_is_no_split(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        write_rows(tmp_path / name, ROWS)
+    files, faults = read(tmp_path)
+    assert (sorted(files), faults) == (sorted(names), [])
 
 
 @pytest.mark.parametrize("names", [["test.jsonl"], ["a.jsonl", "b.jsonl"], ["dev_tools.jsonl"],

@@ -94,6 +94,20 @@ def test_a_table_of_one_message_a_row_gets_no_advice_that_makes_pairs_of_it(
     assert '{"messages": [' in fault.hint.en and '{"messages": [' in fault.hint.zh
 
 
+@pytest.mark.parametrize(
+    ("header", "flag"),
+    [
+        ("speaker,utterance,reply", "--columns utterance=query reply=response"),
+        ("问题,回答,角色", "--columns '问题=query' '回答=response'"),
+    ],
+)
+def test_a_table_with_who_speaks_and_what_is_answered_gets_its_pair(
+    tmp_path: Path, header: str, flag: str
+) -> None:
+    fault = only_fault(read(tmp_path / "chat.csv", f"{header}\nx,y,z\nx,y,z\n"))
+    assert fault.hint and f"`{flag}`" in fault.hint.en and f"`{flag}`" in fault.hint.zh
+
+
 def test_a_first_line_that_may_be_a_row_is_one_and_that_is_told(tmp_path: Path) -> None:
     for first, named in (
         ("apple,tree", True),

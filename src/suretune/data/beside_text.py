@@ -39,9 +39,11 @@ def _one_turn(value: Mapping[str, Any]) -> Text | None:
         if isinstance(role, str) and role.strip().lower() in (*ROLES, *_ASKERS):
             return Text(
                 f"One turn a row is no conversation: `{key}` says whose turn it is. Put the turns "
-                "of each conversation into the `messages` of one row.",
+                f"of each conversation into the `messages` of one row. If `text` is to be learned "
+                f"as it stands: `--ignore_fields {key}`.",
                 f"一行只有一轮，不是完整的对话：`{key}` 说明这一轮是谁说的。"
-                "请把每段对话的各轮写进同一行的 `messages`。",
+                "请把每段对话的各轮写进同一行的 `messages`。"
+                f"如果要原样学习 `text`：`--ignore_fields {key}`。",
             )
     return None
 

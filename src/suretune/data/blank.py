@@ -23,9 +23,10 @@ _UNSEEN = frozenset(
 )
 
 
-# What pandas writes of a cell without a value, and Stanford's Alpaca of a row without an input.
-_NONE = re.compile(r"nan|NaN|<noinput>")
-# The same in place of an answer (`NaN` is one in JavaScript), and what a spreadsheet shows where a
+# What pandas writes of a cell without a value, and Stanford's Alpaca of a row without an input;
+# `NaN` may be meant: it is a value in JavaScript.
+_NONE = re.compile(r"nan|<noinput>")
+# The same in place of an answer, and what a spreadsheet shows where a
 # formula fails or a column is too narrow.
 _LEFT_OVER = re.compile(
     r"nan|<nooutput>|#{5,}|#(?:NAME\?|REF!|VALUE!|N/A|DIV/0!|NUM!|NULL!)", re.ASCII

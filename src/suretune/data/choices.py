@@ -31,6 +31,10 @@ _PICKED = re.compile(
     r"(?i:答案|选|the answer is|answer)?[\W_是为]*"
     r"(?:[A-Ha-h](?:\W+[A-Ha-h])*|[A-H]{2,6}|\d)\W*"
 )
+_PARTS = re.compile(r"\n|(?:^|(?<=\s))\(?[A-Ha-h][.)、:：．）]")  # `A. red B. blue`
+_BETWEEN = re.compile(r"[,;|/，；、]")
+_LISTED = re.compile(r"\s*\[.*\]\s*", re.DOTALL)  # a list as JSON or Python writes it
+_QUOTED = re.compile(r"\"([^\"]+)\"|'([^']+)'")
 _SHORT = 24  # characters of an answer that only names what was chosen
 
 
@@ -48,10 +52,22 @@ def is_choice(name: str) -> bool:
     return plain in LISTS or bool(_ONE.fullmatch(plain))
 
 
-def picks(answer: str) -> bool:
-    """Whether an answer only names what it chooses: `B`, `(C)`, `答案：D`, 2."""
+def offered(value: Mapping[str, Any], name: str) -> Any:
+    """What can be chosen of a row, by one of its fields: one that holds it all, or one of many."""
+    if bare(name) in LISTS:
+        return value[name]
+    return [held for key, held in value.items() if _ONE.fullmatch(bare(str(key)))]
+
+
+def picks(answer: str, held: Any) -> bool:
+    """Whether an answer only names what it chooses of what this field holds: `B`, `(C)`, `答案：D`,
+    or a number where there are so many."""
     said = answer.strip()
-    return len(said) <= _SHORT and bool(_PICKED.fullmatch(said))
+    if len(said) > _SHORT or not _PICKED.fullmatch(said):
+        return False
+    number = next(filter(str.isdecimal, said), "")
+    many = sum(1 + len(_BETWEEN.findall(leaf)) for leaf in _leaves(held))
+    return not number or not many or int(number) <= many
 
 
 def said_in(held: Any, text: str) -> bool:
@@ -61,8 +77,11 @@ def said_in(held: Any, text: str) -> bool:
 
 
 def _leaves(held: Any) -> Iterator[str]:
+    """The texts that can be chosen, without the letters that name them."""
     if isinstance(held, str):
-        yield held.strip()
+        quoted = _QUOTED.findall(held) if _LISTED.fullmatch(held) else []
+        for one in ["".join(pair) for pair in quoted] or [held]:
+            yield from filter(None, map(str.strip, _PARTS.split(one)))
     elif isinstance(held, Mapping):
         for one in held.values():
             yield from _leaves(one)

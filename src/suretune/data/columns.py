@@ -129,11 +129,12 @@ def system_of(value: Mapping[str, Any]) -> str:
 
 
 def _respelled(name: str, held: Any) -> bool:
-    """Whether a field is `system` or the like with other capitals: "System" may be a machine's."""
+    """Whether a field is `system_prompt` or the like with other capitals; `System` may be that of
+    a computer or a body, so the user has to say what it is."""
     if name in SYSTEMS or not isinstance(held, str) or not held.strip():
         return False
     plain = bare(str(name))
-    return plain in _SYSTEMS_BARE and not (plain == "system" and is_label(held))
+    return plain in _SYSTEMS_BARE and plain != "system"
 
 
 def names_system(name: str) -> bool:

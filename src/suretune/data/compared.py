@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from suretune.data.field_words import ASKS, SAYS
+from suretune.data.columns import CONTEXTS
+from suretune.data.field_words import ASKS, SAYS, bare
 
 # What the better answer is called, and the worse one.
 _OPPOSITES = (
@@ -53,6 +54,9 @@ _OPPOSITES_ZH = (
 )
 _EQUALS = (("a", "b"), ("1", "2"), ("0", "1"))  # which of them is better, nobody can tell
 _ALONE = frozenset(("positive", "pos", "j"))  # of texts that are found, not answered
+# What is wrong and what is right may be a text and its correction, unless a question is there.
+_ASKED = (*ASKS, *CONTEXTS, "history")
+_MENDED = frozenset(("correct", "right", "good", "better", "safe", "正确", "好"))
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[a-z]+|\d+|[^\Wa-z\d_]+")
 _ENDS = tuple(word for word in SAYS if len(word) > 2 or not word.isascii())
@@ -72,7 +76,7 @@ def compared(value: Mapping[str, Any]) -> Compared | None:
     forms = {_form(str(name)): str(name) for name, held in value.items() if _can_say(held)}
     for good, bad in _opposites():
         for name, other, rest in _twins(forms, good, bad):
-            if _answers(rest) if rest else good.strip("_") not in _ALONE:
+            if _answers(rest) if rest else _bare(good.strip("_"), {name, other}, value):
                 return Compared((name, other), name, other)
     for one, two in _EQUALS:
         for name, other, rest in _twins(forms, f"_{one}_", f"_{two}_"):
@@ -81,10 +85,29 @@ def compared(value: Mapping[str, Any]) -> Compared | None:
     return None
 
 
+def _bare(
+    good: str,
+    pair: Set[str],
+    value: Mapping[str, Any],
+) -> bool:
+    """Whether two words that are all of a name say that answers are compared."""
+    asked = any(bare(str(name)).endswith(_ASKED) for name in value if name not in pair)
+    return good not in _ALONE and (asked or good not in _MENDED)
+
+
 def alike(one: str, two: str) -> bool:
     """Whether two fields are two of a kind, not a question and its answer: `ref_A`, `ref_B`."""
     forms = {_form(name): name for name in (one, two)}
     return any(list(_twins(forms, f"_{first}_", f"_{second}_")) for first, second in _EQUALS)
+
+
+def worse_first(names: list[str]) -> list[str]:
+    """Two fields in the order of a text and its correction; any others as they are."""
+    forms = {_form(name): name for name in names}
+    twins = (twin for words in _opposites() for twin in _twins(forms, *words))
+    for better, worse, _ in twins if len(names) == 2 else ():
+        return [worse, better]
+    return names
 
 
 def _opposites() -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from suretune.data.call_texts import IN_JSON
 from suretune.data.calls import CALL_KEYS, from_json
-from suretune.data.choices import LISTS, choice_fields, is_choice, picks, said_in
+from suretune.data.choices import LISTS, choice_fields, is_choice, offered, picks, said_in
 from suretune.data.columns import INPUTS, MESSAGE_LISTS, is_filled, is_label, names_system
 from suretune.data.dialects import plain_turns
 from suretune.data.examples import used_fields
@@ -94,7 +94,7 @@ class Fields:
                     continue
                 self._add(name, item, origin)
                 if is_choice(name) or names_system(name):
-                    self._see_place(self.unused[name], value, example)
+                    self._see_place(self.unused[name], offered(value, name), value, example)
         for name in MESSAGE_LISTS:
             if name in known:
                 self._see_turns(value.get(name), origin)
@@ -104,11 +104,12 @@ class Fields:
     def _see_place(
         self,
         seen: Seen,
+        held: Any,
         value: Mapping[str, Any],
         example: Example,
     ) -> None:
         """Whether a row has place for a field that belongs into it."""
-        seen.picked += picks(example.messages[-1].content)
+        seen.picked += picks(example.messages[-1].content, held)
         asked = example.shape in ASKED and not any(is_filled(value, name) for name in INPUTS)
         seen.follows = seen.follows and asked
         system = example.messages[0].role == "system" or example.shape == "text"
@@ -192,7 +193,8 @@ class Fields:
         can be chosen where the answer only names it."""
         seen = self.unused[name]
         if names_system(name) and seen.text:
-            return not (seen.label and name.lower() == "system")
+            word = seen.label and all(map(str.isascii, seen.values))
+            return not (word and name.lower() == "system")
         return name in options and 2 * seen.picked >= seen.rows
 
     def faults(self, dataset: str) -> Iterator[Fault]:

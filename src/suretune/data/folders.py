@@ -20,7 +20,7 @@ from suretune.data.contents import LINK, is_link_text
 from suretune.data.formats import FORMATS, format_of
 from suretune.data.refusal import Refused, printable, shown
 from suretune.data.saved import DICT, INFO, STATE, saved_files
-from suretune.splits import is_split, splits_of
+from suretune.splits import is_split, is_topic, splits_of
 from suretune.types import Fault, Origin, Text
 
 LEARNED, MEASURED = "train", "validation"  # what a dataset is for
@@ -129,8 +129,12 @@ def _of_role(files: Sequence[Path], role: str) -> tuple[list[Path], dict[str, li
     # Beside files that are called train, any file that names another split is of that split.
     strict = not any(split_of(file.name, strict=False) == "train" for file in files)
     by_split: dict[str, list[Path]] = {}
+    names = [file.name for file in files]
     for file in files:
-        by_split.setdefault(split_of(file.name, strict=strict) or "train", []).append(file)
+        split = split_of(file.name, strict=strict)
+        if role == LEARNED and is_topic(file.name, names):
+            split = ""
+        by_split.setdefault(split or "train", []).append(file)
     order = ("train", "validation", "test") if role == LEARNED else ("validation", "test", "train")
     chosen = next((split for split in order if split in by_split), "")
     return by_split.pop(chosen, []), by_split

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Sequence
 from statistics import median
 
+from suretune.types import Text
+
 LONGEST = 24  # characters of a name
 _WORDS = 3
 _SENTENCE = re.compile(r"[.!?;:,。！？；：，、…～\"“”「」\n]")
@@ -60,6 +62,18 @@ _SIGNS: tuple[Callable[[str], bool], ...] = (
     lambda cell: any(c.isascii() and c.isalpha() for c in cell),
     lambda cell: cell[:1].isupper(),
     lambda cell: cell[:1].islower(),
+)
+
+
+_JOINED = (
+    '`{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}`'
+)
+# As pairs, the rows of a chat would be learned as ids, or as who speaks.
+OF_MESSAGES = Text(
+    "Each row holds one message, and no question with its answer. Join the rows of each "
+    f"conversation into one, in their order, as JSON Lines: {_JOINED}.",
+    "一行只有一条消息，不是一问一答。请把每段对话的各行按顺序合成一条，存成 JSON Lines："
+    f"{_JOINED}。",
 )
 
 

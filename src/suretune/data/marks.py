@@ -20,11 +20,16 @@ _SCALES = frozenset(("weight", "loss_weight", "loss_scale"))  # of a row: any nu
 _WORDS = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
 
 
-NO_MEDIA = Text(
+NOT_SEEN = Text(
     "A model of text cannot see or hear it: it would learn to answer about what it never got. "
     "Take these rows out of the file, or leave them out with `--on_bad_row skip`.",
     "文本模型看不到图片，也听不到声音：它会学着回答自己从未收到的内容。"
     "请从文件中去掉这些数据，或用 `--on_bad_row skip` 略过。",
+)
+NO_MEDIA = Text(
+    f"{NOT_SEEN.en} Where question and answer are whole without it, `--ignore_fields` with its "
+    "name reads them as they are.",
+    f"{NOT_SEEN.zh}如果没有它，问答也是完整的，请在 `--ignore_fields` 后面写上它的名字，照常读取。",
 )
 MARKED = Text(
     "A mark of what is learned is true or false, or a number from 0 up.",

@@ -12,21 +12,33 @@ _FIELD = re.compile(
     r"(?:list|path|file|file_?name|url|uri|bytes|base64|data)s?"
 )
 # People write about tags, too: then in code, beside what it is, or as what it belongs to.
-_CODE = re.compile(r"`|</|/>|\b(?:html5?|svg|xml|jsx)\b", re.IGNORECASE)
-_NAMED = re.compile(
-    r"(?:\b(?:tag|element|token)s?|标签|元素)\s*<|>\s*(?:(?:tag|element|token)s?\b|标签|元素)",
+_CODE = re.compile(
+    r"`|</|/>|<\w+\s+[\w-]+=|\b(?:html5?|css|svg|xml|jsx|docker|podman)\b"
+    r"|\bmy (?:web ?)?(?:page|site)\b|小程序|网页里|页面里|镜像",
     re.IGNORECASE,
 )
-_PLACE = re.compile(  # in `vector<Image>` none stands
-    r"(?<![A-Za-z0-9_])(?:<(?:image|IMAGE)(?:[_ ]?\d+|_placeholder)?>|<ImageHere>)"
-    r"|<\|(?:image|video|audio|vision)\w*\|>"
-    r"|^<(?:video|audio)>(?=\s*$|[A-Za-z])",
-    re.MULTILINE,
+_IS = "(?:tag|element|component|attribute|token)s?"
+_IS_ZH = "标签|元素|组件|控件|属性"
+_NAMED = re.compile(
+    rf"(?:\b{_IS}|{_IS_ZH})\s*<|>\s*(?:{_IS}\b|{_IS_ZH})",
+    re.IGNORECASE,
 )
+_TAG = r"<(?:image|IMAGE|video|audio)\d*>"
+_SURE = re.compile(  # in `vector<Image>` none stands
+    r"(?<![A-Za-z0-9_])(?:<(?:image|IMAGE)(?:[_ ]\d+|_placeholder)>|<ImageHere>)"
+    r"|<\|(?:image|video|audio|vision)\w*\|>"
+)
+# In the middle of a sentence `<image>` is a word for something, as in `mount <image> /mnt`.
+_ASKS = r"\s*$|\s?[A-Z]|[^\W\d_]|\s[这图请描视音语]"  # `<video> 怎么全屏？` is about the tag
+_BEFORE = re.compile(rf"^{_TAG}(?=(?:\s*{_TAG})*(?:{_ASKS}))", re.MULTILINE)
+_BEHIND = re.compile(rf"(?<=[.?!:。？！：])\s*{_TAG}(?=\s*$)", re.MULTILINE)
+_AGAIN = re.compile(r"<image\d*>(?=\s*(?:,|and|or|with|to|vs\.?|[和与跟、，])\s*<image\d*>)", re.I)
 _WITHIN = re.compile(  # Qwen's, with an address; in HTML such an element holds none
     r"<(img|audio|video)>[^<>\s]*[./][^<>\s]*</\1>"
-    r"|(?<!url\()(?<![\"'])data:(?:image|audio|video)/[\w.+-]+;base64,(?=[\w+/]{20})"
+    r"|(?:^|(?<=\]\())data:(?:image|audio|video)/[\w.+-]+;base64,(?=[\w+/]{20})",
+    re.MULTILINE,
 )
+_PLACES = (_SURE, _BEFORE, _BEHIND, _AGAIN)
 
 
 def is_media(key: str) -> bool:
@@ -41,5 +53,5 @@ def media_in(text: str) -> str:
         return ""
     found = None if "`" in text else _WITHIN.search(text)
     if not (found or _CODE.search(text) or _NAMED.search(text)):
-        found = _PLACE.search(text)
-    return found[0] if found else ""
+        found = next(filter(None, (place.search(text) for place in _PLACES)), None)
+    return found[0].strip() if found else ""

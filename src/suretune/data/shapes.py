@@ -25,8 +25,9 @@ from suretune.data.columns import (
     only_names,
     turns_of,
 )
-from suretune.data.compared import Compared, alike, compared
-from suretune.data.field_words import SYSTEM, bare
+from suretune.data.compared import Compared, alike, compared, worse_first
+from suretune.data.field_words import SAYS, SYSTEM, bare
+from suretune.data.headers import OF_MESSAGES, is_of_messages
 from suretune.data.key_names import is_about
 from suretune.data.refusal import shown
 from suretune.data.renames import as_pair, chosen_kept, question_beside, suggested, unwritten
@@ -194,7 +195,8 @@ def _texts(value: Mapping[str, Any]) -> list[str]:
     texts = [str(name) for name, held in value.items() if isinstance(held, str)]
     texts = [n for n in texts if n in CONTEXTS or (n not in BESIDE and bare(n) not in SYSTEM)]
     texts = [n for n in texts if not (is_about(n) and is_label(value[n]))]
-    return [n for n in texts if not _ID.match(value[n])]
+    texts = [n for n in texts if not _ID.match(value[n])]
+    return texts if len(texts) < 3 else [n for n in texts if n not in CONTEXTS]
 
 
 def _pair(value: Mapping[str, Any], pair: Compared) -> Text:
@@ -315,7 +317,10 @@ def _ways(value: Mapping[str, Any]) -> Text:
             f"{near.en} Or leave the file as it is: `{flag}`{left_out.en}.",
             f"{near.zh}或者不改文件，加上 `{flag}`{left_out.zh}。",
         )
-    texts = _texts(value)
+    names = [str(name) for name in value]
+    if is_of_messages(names) and not any(bare(name) in SAYS for name in names):
+        return OF_MESSAGES
+    texts = worse_first(_texts(value))
     if (listed := unwritten(value)) != ("", ""):
         return _written_out(*listed)
     if not (flag := as_pair(texts)) or "←" in near.en or alike(*texts):

@@ -13,7 +13,7 @@ from suretune.data.broken import NUL, gigantic, placed, repeated
 from suretune.data.columns import KNOWN, is_foreign_header, is_header
 from suretune.data.contents import DELIMITERS, SEPARATOR
 from suretune.data.feed import LIMIT, Feed, lines
-from suretune.data.headers import is_name, is_of_messages, names_columns
+from suretune.data.headers import OF_MESSAGES, is_name, is_of_messages, names_columns
 from suretune.data.refusal import Refused, shown
 from suretune.data.renames import as_pair, suggested
 from suretune.data.tight import Tight
@@ -239,7 +239,7 @@ def _without_header(
     flag = suggested(dict.fromkeys(names, ""))
     if not flag and is_foreign_header(record):
         flag = as_pair(names)
-    chat = is_of_messages(names)
+    chat = is_of_messages(names) and not flag
     seen = bool(flag) or chat or names_columns(record, below)
     if columns.keys() & set(numbers):  # the user says that there is no header
         return numbers, _read_as_row(record, origin, said=True) if seen else None
@@ -251,22 +251,11 @@ def _without_header(
 
 
 def _one_message_a_row(record: list[str], origin: Origin) -> Fault:
-    """Numbered, columns of a chat would be learned as pairs: ids, or who speaks."""
-    joined = (
-        '`{"messages": [{"role": "user", "content": "..."}, '
-        '{"role": "assistant", "content": "..."}]}`'
-    )
-    hint = Text(
-        "These columns hold one message a row, and no question with its answer. Join the rows of "
-        f"each conversation into one, in their order, as JSON Lines: {joined}.",
-        "这些列是一行一条消息，不是一问一答。请把每段对话的各行按顺序合成一条，存成 JSON Lines："
-        f"{joined}。",
-    )
     return Fault(
         "unknown-shape",
         origin,
         found=shown(", ".join(record)),
-        hint=hint,
+        hint=OF_MESSAGES,
     )
 
 

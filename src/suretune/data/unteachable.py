@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from suretune.data.blank import is_left_over
-from suretune.data.marks import NO_MEDIA
+from suretune.data.marks import NOT_SEEN
 from suretune.data.media import media_in
 from suretune.data.refusal import shown
 from suretune.data.thinking import stops_thinking
 from suretune.types import Example, Fault, Message, Text
 
 NO_MEDIA_HERE = Text(
-    f"{NO_MEDIA.en} Where the text only speaks about such a mark, write it between backticks.",
-    f"{NO_MEDIA.zh}如果文本只是讲到这种标记，请用反引号把它括起来。",
+    f"{NOT_SEEN.en} Where the text only speaks about such a mark, write it between backticks.",
+    f"{NOT_SEEN.zh}如果文本只是讲到这种标记，请用反引号把它括起来。",
 )
 ONLY_THOUGHT = Text(
     "There is a thought and no answer behind it, as where a limit of tokens cut it off. Have it "

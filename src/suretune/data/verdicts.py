@@ -16,14 +16,8 @@ from suretune.types import Fault, Message, Origin, Text
 _GOOD = frozenset(  # no: do not learn it
     (
         "is_correct",
-        "correct",
         "is_right",
-        "is_valid",
         "is_good",
-        "is_accepted",
-        "accepted",
-        "is_approved",
-        "approved",
         "is_chosen",
         "is_preferred",
         "is_desirable",
@@ -36,7 +30,6 @@ _BAD = frozenset(  # yes: do not
     (
         "deleted",
         "is_deleted",
-        "removed",
         "is_removed",
         "discarded",
         "is_discarded",
@@ -47,21 +40,34 @@ _BAD = frozenset(  # yes: do not
         "is_wrong",
         "is_bad",
         "is_invalid",
-        "is_spam",
         "do_not_use",
     )
 )
-_STATES = ("status", "state", "review_status", "状态", "审核状态")
-_GONE = frozenset(
+_STATES = ("status", "state", "状态")  # of the row, or of an order that it is about
+_REVIEWS = (
+    "review_status",
+    "annotation_status",
+    "审核状态",
+    "标注状态",
+)
+_DISCARDED = frozenset(("discarded", "已弃用", "已废弃"))  # nobody says so of an order
+_GONE = _DISCARDED | frozenset(
     (
         "rejected",
         "deleted",
         "removed",
-        "discarded",
         "已删除",
         "已拒绝",
         "已驳回",
         "已作废",
+        "删除",
+        "拒绝",
+        "驳回",
+        "作废",
+        "未通过",
+        "不通过",
+        "审核未通过",
+        "审核不通过",
     )
 )
 _LAST = frozenset(  # yes: of several answers only the last is learned
@@ -77,7 +83,7 @@ _LAST = frozenset(  # yes: of several answers only the last is learned
     )
 )
 _LISTS = ("weights", "loss_weights", "loss_masks", "loss_scales", "turn_weights")
-_NAMES = _GOOD | _BAD | _LAST | {*_STATES, *_LISTS}
+_NAMES = _GOOD | _BAD | _LAST | {*_STATES, *_REVIEWS, *_LISTS}
 _NO = ("false", "no", "否")
 _YES = ("true", "yes", "是")
 
@@ -102,21 +108,22 @@ def refuse_verdict(
 
 
 def _against(name: str, value: Any) -> bool:
-    if name in _GOOD:  # `correct: 0` may be the number of the right choice
-        return _is(value, _NO, 0 if "_" in name else None)
+    if name in _GOOD:
+        return _is(value, _NO, 0)
     if name in _BAD:
         return _is(value, _YES, 1)
-    return name in _STATES and isinstance(value, str) and value.strip().lower() in _GONE
+    bad = _GONE if name in _REVIEWS else _DISCARDED if name in _STATES else ()
+    return isinstance(value, str) and value.strip().lower() in bad
 
 
-def _is(value: Any, words: Sequence[str], number: int | None) -> bool:
+def _is(value: Any, words: Sequence[str], number: int) -> bool:
     """Whether a value says yes, or no: the one that these words say."""
     if isinstance(value, bool):
         return value is (words is _YES)
     if isinstance(value, str):
         said = value.strip().lower()
-        return said in words or (number is not None and said == str(number))
-    return isinstance(value, (int, float)) and number is not None and value == number
+        return said in words or said == str(number)
+    return isinstance(value, (int, float)) and value == number
 
 
 def _weighs(value: Any, answers: Sequence[bool]) -> bool:
@@ -150,10 +157,10 @@ def _refusal(
 def _unwanted(key: str) -> Text:
     flag = f"`--ignore_fields {shlex.quote(key)}`"
     return Text(
-        "It says that this row is not to be learned. `--on_bad_row skip` leaves such rows out; "
-        f"{flag} learns them as any other.",
-        f"它表示这一行不该学习。加上 `--on_bad_row skip` 会略过这样的数据；"
-        f"加上 {flag}，则照常学习。",
+        f"If it only says what the question is about, {flag} learns these rows as any other. If it "
+        "says that they are not to be learned, `--on_bad_row skip` leaves them out.",
+        f"如果它只是问题所问的内容，加上 {flag}，就照常学习这样的数据；"
+        "如果它表示不该学习，加上 `--on_bad_row skip` 就会略过。",
     )
 
 
