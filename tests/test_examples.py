@@ -462,6 +462,41 @@ def test_an_answer_that_is_nothing_but_calls_to_the_tools_of_its_row_is_these_ca
         assert example(beside).rendered == ("" if calls is None else "calls in JSON")
 
 
+NULL = '{"name": "depth", "arguments": {"lake": null}}'
+
+
+def test_a_null_in_arguments_that_are_written_as_text_stays() -> None:
+    call = [depth(None)]  # type: ignore[arg-type]
+    tags = f"<tool_call>\n{NULL}\n</tool_call>"
+    question, answer = talk(LOOK)
+    empty = {"role": "assistant", "content": ""}
+    for turn in (
+        {"role": "tool_call", "content": NULL},
+        {"role": "tool_call", "content": tags},
+        {**empty, "function_call": NULL},
+        {**empty, "tool_calls": f"[{NULL}]"},
+        {**empty, "tool_calls": [NULL]},
+        {**empty, "tool_calls": [{"type": "function", "function": NULL}]},
+        {**answer, "content": NULL},
+        {**answer, "content": tags},
+    ):
+        row = {"messages": [question, turn], "tools": TOOLS}
+        assert told(row) == [("assistant", "", call)]
+    given = {**empty, "tool_calls": [json.loads(NULL)]}
+    assert [calls[0]["function"]["arguments"] for *_, calls in told([question, given])] == [{}]
+
+
+def test_a_key_too_many_of_a_call_in_text_is_told_without_a_flag_that_does_not_reach_it() -> None:
+    text = FIRST.replace("{", '{"thought": "x", ', 1)
+    result = fault({"messages": talk(("tool_call", text), ("tool", "5"), LOOK)})
+    assert (result.kind, result.field) == ("unknown-field", "messages[1].content[0].thought")
+    assert result.hint and "--ignore_fields" not in result.hint.en + result.hint.zh
+    turns = talk(LOOK)
+    turns[1]["tool_calls"] = [json.loads(text)]  # type: ignore[assignment]
+    again = fault(turns)
+    assert again.hint and "`--ignore_fields thought`" in again.hint.en
+
+
 def test_the_tags_around_results_are_the_templates_own() -> None:
     two = "<tool_response>\n5\n</tool_response>\n<tool_response>\n6\n</tool_response>"
     for text, results in (

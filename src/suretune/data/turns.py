@@ -160,7 +160,9 @@ def _extra(
     if thoughts := _thoughts(item, field, origin):
         extra[THOUGHTS[0]] = thoughts
     where = f"{field}.tool_calls"
-    if calls := calls_of(list_of(item.get("tool_calls"), where, origin), where, origin):
+    listed = item.get("tool_calls")
+    written = isinstance(listed, str)
+    if calls := calls_of(list_of(listed, where, origin), where, origin, written):
         extra["tool_calls"] = calls
     elif filled(item.get("function_call")) and item["function_call"] is not False:  # the older form
         where, value = f"{field}.function_call", item["function_call"]
