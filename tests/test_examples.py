@@ -664,12 +664,32 @@ def test_turns_and_parts_may_stand_there_as_json_text() -> None:
     assert said({"prompt": turns, "completion": "Yes."}) == said(
         {"query": "Deep?", "response": "Yes."}
     )
-    parts = [{"type": "text", "text": "Deep?"}]
-    question = {"role": "user", "content": json.dumps(parts)}
-    assert said([question, *talk(LOOK)[1:]]) == [("user", "Deep?"), LOOK]
+    last = json.dumps(talk(LOOK)[1:])
+    assert said({"prompt": turns, "completion": last}) == [("user", "Deep?"), LOOK]
+    question, answer = (
+        {**turn, "content": json.dumps([{"type": "text", "text": turn["content"]}])}
+        for turn in talk(LOOK)
+    )
+    assert said([question, answer]) == [("user", "Deep?"), LOOK]
     for kept in ('["Deep?"]', '[{"type": "text", "text": "Deep?", "size": 3}]', "[1] Deep?"):
         assert said({"prompt": kept, "completion": "Yes."})[0] == ("user", kept)
         assert said([{**question, "content": kept}, *talk(LOOK)[1:]])[0] == ("user", kept)
+
+
+def test_json_of_turns_or_parts_that_is_asked_about_or_answered_stays_what_was_said() -> None:
+    for turns in (json.dumps(talk(LOOK)), json.dumps(talk()), json.dumps(talk(LOOK)[1:])):
+        row = {"prompt": "Write a chat as JSON.", "completion": turns}
+        assert said(row) == [("user", row["prompt"]), ("assistant", turns)]
+    whole = json.dumps(talk(LOOK))
+    for row in ({"prompt": whole, "completion": "Yes."}, {"prompt": whole, "response": "Yes."}):
+        assert said(row) == [("user", whole), ("assistant", "Yes.")]
+    parts = json.dumps([{"type": "text", "text": "5"}, {"type": "text", "text": "m"}])
+    for said_so in (
+        [("user", "Deep?"), ("assistant", parts)],
+        [("user", parts), LOOK],
+        [("user", "Deep?"), LOOK, ("tool", parts), LOOK],
+    ):
+        assert said([{"role": role, "content": text} for role, text in said_so]) == said_so
 
 
 def test_a_system_prompt_may_be_a_list_of_parts() -> None:

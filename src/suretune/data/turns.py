@@ -8,7 +8,7 @@ from typing import Any
 from suretune.data.blank import is_blank, with_unseen
 from suretune.data.call_texts import called
 from suretune.data.calls import ONE_OF_THEM, calls_of, tool_calls
-from suretune.data.content_parts import joined, parts_of
+from suretune.data.content_parts import joined
 from suretune.data.held import list_of, one_of, refuse_second, text_of, wrong_type
 from suretune.data.key_names import THOUGHTS, is_about, is_mark
 from suretune.data.marks import filled, refuse_unknown, weight_of
@@ -108,8 +108,8 @@ def message(item: Any, field: str, origin: Origin) -> Message:
         elif filled(content):
             raise wrong_type(origin, where, content, ONE_OF_THEM)
         content = content or ""
-    elif (parts := parts_of(content)) is not None:
-        content = joined(parts, extra, where, origin)
+    elif isinstance(content, list):
+        content = joined(content, extra, where, origin)
     elif content is None and "tool_calls" in extra:
         content = ""
     weight = weight_of(item, field, origin) if role == "assistant" else 1.0
