@@ -375,14 +375,52 @@ def test_turns_that_are_no_calls_or_have_words_behind_a_call_stay_as_they_are() 
         assert len(told({"messages": talk(*turns)})) == 2
 
 
+THOUGHT = ("assistant", "<think>hm</think>")
+
+
+@pytest.mark.parametrize(
+    ("turns", "content", "calls"),
+    [
+        ([THOUGHT, LOOK], "<think>\nhm\n</think>\n\nI look.", []),
+        ([THOUGHT, ("assistant", "<think>so</think>I look.")],
+         "<think>\nhm\nso\n</think>\n\nI look.", []),
+        ([LOOK, ("tool_call", FIRST), ("assistant", "And more."), ("tool_call", SECOND)],
+         "I look.\nAnd more.", [depth(1), depth(2)]),
+        ([("tool_call", FIRST), THOUGHT, ("tool_call", SECOND)],
+         "<think>\nhm\n</think>\n\n", [depth(1), depth(2)]),
+        ([("tool_call", f"<think>hm</think>{FIRST}"), ("tool_call", f"<think>so</think>{SECOND}")],
+         "<think>\nhm\nso\n</think>\n\n", [depth(1), depth(2)]),
+    ],
+)  # fmt: skip
+def test_a_thought_before_an_answer_and_what_stands_between_calls_belong_to_one_turn(
+    turns: list[tuple[str, str]], content: str, calls: list[Any]
+) -> None:
+    answers = [("tool", "5", [])] * len(calls)
+    row = {"messages": talk(*turns, *[("tool", "5")] * len(calls), ("assistant", "5 m."))}
+    last = ("assistant", "5 m.", [])
+    assert told(row) == [("assistant", content, calls), *answers, last]
+
+
+def test_thoughts_in_a_field_and_in_tags_are_joined_in_the_field() -> None:
+    question, thought, answer = talk(THOUGHT, LOOK)
+    read = example([question, thought, {**answer, "reasoning": "so"}]).messages
+    assert read[1:] == (Message(*LOOK, extra={"reasoning_content": "hm\nso"}),)
+
+
+def test_a_thought_of_another_weight_than_the_answer_stays_a_turn() -> None:
+    question, thought, answer = talk(THOUGHT, LOOK)
+    read = example([question, {**thought, "weight": 0}, answer]).messages
+    assert [(m.content, m.weight) for m in read[1:]] == [(THOUGHT[1], 0.0), (LOOK[1], 1.0)]
+
+
 def test_a_call_and_the_turn_before_it_have_one_weight() -> None:
     turns = talk(LOOK, ("tool_call", FIRST), ("tool", "5"), LOOK)
     turns[1]["weight"] = 0  # type: ignore[assignment]
     result = fault({"messages": turns})
     assert (result.kind, result.field, fact(result.found)) == (
         "wrong-type",
-        "messages[2].weight",
-        "1.0 (number)",
+        "messages",
+        "the weights 0 and 1",
     )
     turns[2]["weight"] = 0  # type: ignore[assignment]
     assert [m.weight for m in example({"messages": turns}).messages] == [1.0, 0.0, 1.0, 1.0]
