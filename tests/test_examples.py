@@ -638,6 +638,11 @@ def test_what_stands_in_the_channel_of_thoughts_is_the_thought_of_the_answer() -
     assert example([question, thought, final]).messages[1:] == (hm,)
     both = [question, thought, {**thought, "content": "aha"}, {**final, "thinking": "so"}]
     assert example(both).messages[1].extra == {"reasoning_content": "hm\naha\nso"}
+    for key in ("reasoning", "reasoning_content"):
+        both[-1] = {**final, key: "so"}
+        assert example(both).messages[1].extra == {"reasoning_content": "hm\naha\nso"}
+    twice = fault([*both[:-1], {**both[-1], "reasoning": "aha"}])
+    assert (twice.kind, twice.field) == ("unknown-field", "messages[3].reasoning")
     call = {
         "role": "assistant", "channel": "commentary", "recipient": "functions.depth",
         "content": '{"lake": 1}',

@@ -125,10 +125,12 @@ def _only_thought(turn: Turn) -> str:
 def _with_thought(turn: Turn, thought: str) -> Turn:
     if not thought:
         return turn
-    own = turn.get("thinking")
-    if filled(own):
-        thought = f"{thought}\n{own}"
-    return {**turn, "thinking": thought}
+    names = [name for name in THOUGHTS if filled(turn.get(name))]
+    if not names:
+        return {**turn, THOUGHTS[0]: thought}
+    own = turn[names[0]]
+    same = [name for name in names if turn[name] == own]  # another one is refused by its name
+    return {**_without(turn, same), same[0]: f"{thought}\n{own}"}
 
 
 def _as_call(turn: Turn, following: str) -> Turn:
