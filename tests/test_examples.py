@@ -755,6 +755,14 @@ def test_a_part_that_is_not_read_is_told_by_what_it_is() -> None:
 # --- misfits ------------------------------------------------------------------------------------
 
 
+def test_a_turn_out_of_order_is_named_by_its_place_in_the_file_or_not_at_all() -> None:
+    turns = [{"from": t["role"], "value": t["content"]} for t in talk(("tool", "5"), LOOK)]
+    assert fault({"conversations": turns}).field == "conversations[1]"
+    assert fault({"conversations": turns, "system": "s"}).field == "messages"
+    joined = talk(LOOK, ("tool_call", FIRST), ("tool", "5"))
+    assert fault({"messages": joined}).field == "messages"
+
+
 def chat(*roles: str) -> list[dict[str, str]]:
     return [{"role": role, "content": "x"} for role in roles]
 

@@ -79,10 +79,19 @@ def _read(
         origin,
         dataset,
         shape,
-        in_order(ordered, origin),
+        in_order(ordered, origin, _places(value, called) if ordered == called else ()),
         tools,
         rendered="" if called == turns else IN_JSON,
     )
+
+
+def _places(value: Mapping[str, Any], turns: list[Message]) -> list[str]:
+    """Where each turn stands in its row; none where several are made of one, or one of several."""
+    name = turns_of(value)
+    items = value.get(name)
+    if not isinstance(items, list) or len(items) != len(turns):
+        return []
+    return [f"{name}[{index}]" for index in range(len(items))]
 
 
 def used_fields(shape: str, value: Mapping[str, Any]) -> frozenset[str]:

@@ -208,8 +208,12 @@ def _order(
     return Refused(Fault("turn-order", origin, field=field, found=found, hint=hint))
 
 
-def in_order(turns: Sequence[Message], origin: Origin) -> tuple[Message, ...]:
-    """The turns, if a model can be taught by them.
+def in_order(
+    turns: Sequence[Message],
+    origin: Origin,
+    places: Sequence[str] = (),
+) -> tuple[Message, ...]:
+    """The turns, if a model can be taught by them. `places`: where each stands in its row.
 
     Two turns of one role in a row are fine, as they are for chat templates. The assistant may
     open the conversation when a system prompt stands before it (a greeting), but not out of
@@ -220,7 +224,7 @@ def in_order(turns: Sequence[Message], origin: Origin) -> tuple[Message, ...]:
         if problem := _misplaced(one.role, before):
             raise _order(
                 origin,
-                f"messages[{index}]",
+                places[index] if places else "messages",
                 _path(turns[: index + 1]),
                 problem,
             )
@@ -229,7 +233,7 @@ def in_order(turns: Sequence[Message], origin: Origin) -> tuple[Message, ...]:
     if turns[-1].role != "assistant":
         raise _order(
             origin,
-            f"messages[{len(turns) - 1}]",
+            places[-1] if places else "messages",
             _path(turns),
             UNANSWERED,
         )
