@@ -375,14 +375,52 @@ def test_turns_that_are_no_calls_or_have_words_behind_a_call_stay_as_they_are() 
         assert len(told({"messages": talk(*turns)})) == 2
 
 
+THOUGHT = ("assistant", "<think>hm</think>")
+
+
+@pytest.mark.parametrize(
+    ("turns", "content", "calls"),
+    [
+        ([THOUGHT, LOOK], "<think>\nhm\n</think>\n\nI look.", []),
+        ([THOUGHT, ("assistant", "<think>so</think>I look.")],
+         "<think>\nhm\nso\n</think>\n\nI look.", []),
+        ([LOOK, ("tool_call", FIRST), ("assistant", "And more."), ("tool_call", SECOND)],
+         "I look.\nAnd more.", [depth(1), depth(2)]),
+        ([("tool_call", FIRST), THOUGHT, ("tool_call", SECOND)],
+         "<think>\nhm\n</think>\n\n", [depth(1), depth(2)]),
+        ([("tool_call", f"<think>hm</think>{FIRST}"), ("tool_call", f"<think>so</think>{SECOND}")],
+         "<think>\nhm\nso\n</think>\n\n", [depth(1), depth(2)]),
+    ],
+)  # fmt: skip
+def test_a_thought_before_an_answer_and_what_stands_between_calls_belong_to_one_turn(
+    turns: list[tuple[str, str]], content: str, calls: list[Any]
+) -> None:
+    answers = [("tool", "5", [])] * len(calls)
+    row = {"messages": talk(*turns, *[("tool", "5")] * len(calls), ("assistant", "5 m."))}
+    last = ("assistant", "5 m.", [])
+    assert told(row) == [("assistant", content, calls), *answers, last]
+
+
+def test_thoughts_in_a_field_and_in_tags_are_joined_in_the_field() -> None:
+    question, thought, answer = talk(THOUGHT, LOOK)
+    read = example([question, thought, {**answer, "reasoning": "so"}]).messages
+    assert read[1:] == (Message(*LOOK, extra={"reasoning_content": "hm\nso"}),)
+
+
+def test_a_thought_of_another_weight_than_the_answer_stays_a_turn() -> None:
+    question, thought, answer = talk(THOUGHT, LOOK)
+    read = example([question, {**thought, "weight": 0}, answer]).messages
+    assert [(m.content, m.weight) for m in read[1:]] == [(THOUGHT[1], 0.0), (LOOK[1], 1.0)]
+
+
 def test_a_call_and_the_turn_before_it_have_one_weight() -> None:
     turns = talk(LOOK, ("tool_call", FIRST), ("tool", "5"), LOOK)
     turns[1]["weight"] = 0  # type: ignore[assignment]
     result = fault({"messages": turns})
     assert (result.kind, result.field, fact(result.found)) == (
         "wrong-type",
-        "messages[2].weight",
-        "1.0 (number)",
+        "messages",
+        "the weights 0 and 1",
     )
     turns[2]["weight"] = 0  # type: ignore[assignment]
     assert [m.weight for m in example({"messages": turns}).messages] == [1.0, 0.0, 1.0, 1.0]
@@ -460,6 +498,41 @@ def test_an_answer_that_is_nothing_but_calls_to_the_tools_of_its_row_is_these_ca
         expected = ("assistant", answer, []) if calls is None else ("assistant", "", calls)
         assert told(beside) == [expected]
         assert example(beside).rendered == ("" if calls is None else "calls in JSON")
+
+
+NULL = '{"name": "depth", "arguments": {"lake": null}}'
+
+
+def test_a_null_in_arguments_that_are_written_as_text_stays() -> None:
+    call = [depth(None)]  # type: ignore[arg-type]
+    tags = f"<tool_call>\n{NULL}\n</tool_call>"
+    question, answer = talk(LOOK)
+    empty = {"role": "assistant", "content": ""}
+    for turn in (
+        {"role": "tool_call", "content": NULL},
+        {"role": "tool_call", "content": tags},
+        {**empty, "function_call": NULL},
+        {**empty, "tool_calls": f"[{NULL}]"},
+        {**empty, "tool_calls": [NULL]},
+        {**empty, "tool_calls": [{"type": "function", "function": NULL}]},
+        {**answer, "content": NULL},
+        {**answer, "content": tags},
+    ):
+        row = {"messages": [question, turn], "tools": TOOLS}
+        assert told(row) == [("assistant", "", call)]
+    given = {**empty, "tool_calls": [json.loads(NULL)]}
+    assert [calls[0]["function"]["arguments"] for *_, calls in told([question, given])] == [{}]
+
+
+def test_a_key_too_many_of_a_call_in_text_is_told_without_a_flag_that_does_not_reach_it() -> None:
+    text = FIRST.replace("{", '{"thought": "x", ', 1)
+    result = fault({"messages": talk(("tool_call", text), ("tool", "5"), LOOK)})
+    assert (result.kind, result.field) == ("unknown-field", "messages[1].content[0].thought")
+    assert result.hint and "--ignore_fields" not in result.hint.en + result.hint.zh
+    turns = talk(LOOK)
+    turns[1]["tool_calls"] = [json.loads(text)]  # type: ignore[assignment]
+    again = fault(turns)
+    assert again.hint and "`--ignore_fields thought`" in again.hint.en
 
 
 def test_the_tags_around_results_are_the_templates_own() -> None:
@@ -565,6 +638,11 @@ def test_what_stands_in_the_channel_of_thoughts_is_the_thought_of_the_answer() -
     assert example([question, thought, final]).messages[1:] == (hm,)
     both = [question, thought, {**thought, "content": "aha"}, {**final, "thinking": "so"}]
     assert example(both).messages[1].extra == {"reasoning_content": "hm\naha\nso"}
+    for key in ("reasoning", "reasoning_content"):
+        both[-1] = {**final, key: "so"}
+        assert example(both).messages[1].extra == {"reasoning_content": "hm\naha\nso"}
+    twice = fault([*both[:-1], {**both[-1], "reasoning": "aha"}])
+    assert (twice.kind, twice.field) == ("unknown-field", "messages[3].reasoning")
     call = {
         "role": "assistant", "channel": "commentary", "recipient": "functions.depth",
         "content": '{"lake": 1}',
@@ -629,12 +707,32 @@ def test_turns_and_parts_may_stand_there_as_json_text() -> None:
     assert said({"prompt": turns, "completion": "Yes."}) == said(
         {"query": "Deep?", "response": "Yes."}
     )
-    parts = [{"type": "text", "text": "Deep?"}]
-    question = {"role": "user", "content": json.dumps(parts)}
-    assert said([question, *talk(LOOK)[1:]]) == [("user", "Deep?"), LOOK]
+    last = json.dumps(talk(LOOK)[1:])
+    assert said({"prompt": turns, "completion": last}) == [("user", "Deep?"), LOOK]
+    question, answer = (
+        {**turn, "content": json.dumps([{"type": "text", "text": turn["content"]}])}
+        for turn in talk(LOOK)
+    )
+    assert said([question, answer]) == [("user", "Deep?"), LOOK]
     for kept in ('["Deep?"]', '[{"type": "text", "text": "Deep?", "size": 3}]', "[1] Deep?"):
         assert said({"prompt": kept, "completion": "Yes."})[0] == ("user", kept)
         assert said([{**question, "content": kept}, *talk(LOOK)[1:]])[0] == ("user", kept)
+
+
+def test_json_of_turns_or_parts_that_is_asked_about_or_answered_stays_what_was_said() -> None:
+    for turns in (json.dumps(talk(LOOK)), json.dumps(talk()), json.dumps(talk(LOOK)[1:])):
+        row = {"prompt": "Write a chat as JSON.", "completion": turns}
+        assert said(row) == [("user", row["prompt"]), ("assistant", turns)]
+    whole = json.dumps(talk(LOOK))
+    for row in ({"prompt": whole, "completion": "Yes."}, {"prompt": whole, "response": "Yes."}):
+        assert said(row) == [("user", whole), ("assistant", "Yes.")]
+    parts = json.dumps([{"type": "text", "text": "5"}, {"type": "text", "text": "m"}])
+    for said_so in (
+        [("user", "Deep?"), ("assistant", parts)],
+        [("user", parts), LOOK],
+        [("user", "Deep?"), LOOK, ("tool", parts), LOOK],
+    ):
+        assert said([{"role": role, "content": text} for role, text in said_so]) == said_so
 
 
 def test_a_system_prompt_may_be_a_list_of_parts() -> None:
@@ -655,6 +753,14 @@ def test_a_part_that_is_not_read_is_told_by_what_it_is() -> None:
 
 
 # --- misfits ------------------------------------------------------------------------------------
+
+
+def test_a_turn_out_of_order_is_named_by_its_place_in_the_file_or_not_at_all() -> None:
+    turns = [{"from": t["role"], "value": t["content"]} for t in talk(("tool", "5"), LOOK)]
+    assert fault({"conversations": turns}).field == "conversations[1]"
+    assert fault({"conversations": turns, "system": "s"}).field == "messages"
+    joined = talk(LOOK, ("tool_call", FIRST), ("tool", "5"))
+    assert fault({"messages": joined}).field == "messages"
 
 
 def chat(*roles: str) -> list[dict[str, str]]:

@@ -280,6 +280,11 @@ def test_an_answer_that_the_prompt_begins_is_one_answer() -> None:
     assert said({"prompt": prompt, "completion": "Glow."})[-1] == ("assistant", "I am Glow.")
 
 
+def test_an_answer_that_words_begin_goes_on_behind_a_blank() -> None:
+    row = {"prompt": "Human: Who?\n\nAssistant: I am", "completion": " Glow."}
+    assert said(row) == (("user", "Who?"), ("assistant", "I am Glow."))
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -300,7 +300,14 @@ THOUGHT_ONLY = "<think>\nHm.\n</think>\n\n"
 
 
 @pytest.mark.parametrize(
-    "answer", [CUT, THOUGHT_ONLY, "\nHm.\n</think>", "<think>Hm.</think>\u200b"]
+    "answer",
+    [
+        CUT,
+        CUT.replace("\n", ""),
+        THOUGHT_ONLY,
+        "\nHm.\n</think>",
+        "<think>Hm.</think>\u200b",
+    ],
 )
 def test_a_thought_without_an_answer_is_no_answer(answer: str) -> None:
     user = {"role": "user", "content": "Deep?"}
@@ -326,6 +333,7 @@ def test_a_thought_without_an_answer_is_fine_where_nothing_of_it_is_learned() ->
         {"role": "assistant", "content": CUT, "weight": 0},
         {"role": "assistant", "content": THOUGHT_ONLY, "tool_calls": [call]},
         {"role": "assistant", "content": "<think> marks where a thought begins."},
+        {"role": "assistant", "content": "<think>标签表示思考。"},
         {"role": "assistant", "content": "```\n<think>\n```"},
         {"role": "assistant", "content": "<think>\nHm.\n</think>\nYes."},
     ):
@@ -333,6 +341,13 @@ def test_a_thought_without_an_answer_is_fine_where_nothing_of_it_is_learned() ->
         asked = {"role": "user", "content": "Deep?"}
         value = {"messages": [asked, turn, *more, {"role": "assistant", "content": "5 m."}]}
         assert isinstance(to_example(Row(HERE, value), "set"), Example)
+
+
+def test_an_answer_to_a_question_with_the_tag_in_it_may_begin_with_the_tag() -> None:
+    value = {"query": "Which comes first, <b> or <think>?", "response": "<think>, as in <think>x."}
+    for answer in (value["response"], "<think>x comes first."):
+        read = to_example(Row(HERE, {**value, "response": answer}), "set")
+        assert isinstance(read, Example) and read.messages[-1].content == answer
 
 
 def test_what_must_be_said_is_said_behind_the_thought() -> None:

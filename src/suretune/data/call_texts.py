@@ -39,7 +39,7 @@ def called(value: Any, field: str, origin: Origin) -> tuple[str, list[Any]]:
         values = _values(text)
     if not values or not all(map(name_of, values)):
         raise wrong_type(origin, field, '""' if value == "" else value, _why_none(text))
-    return before, calls_of(values, field, origin)
+    return before, calls_of(values, field, origin, isinstance(value, str))
 
 
 def _why_none(text: str) -> Text:
@@ -118,7 +118,7 @@ def _with_calls(
             return turn
     if not values:
         return turn
-    calls = calls_of(values, field, origin)
+    calls = calls_of(values, field, origin, written=True)
     return replace(
         turn,
         content=before,

@@ -12,9 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from suretune.data.blank import is_blank
-from suretune.data.held import wrong_type
 from suretune.data.key_names import THOUGHTS
-from suretune.types import Message, Origin, Text
+from suretune.data.refusal import Refused
+from suretune.data.thinking import USUAL, parted
+from suretune.types import Fault, Message, Origin, Text
 
 _RESULT = re.compile(r"<tool_response>(.*?)</tool_response>", re.DOTALL)
 ONE_WEIGHT = Text(
@@ -26,40 +27,64 @@ ONE_WEIGHT = Text(
 def arranged(turns: Sequence[Message], origin: Origin) -> list[Message]:
     """The turns, each answer in one, and results without tags in the order of their calls."""
     found: list[Message] = []
-    for index, one in enumerate(turns):
+    for one in turns:
         if one.role == "tool":
             found += _untagged(one)
-        elif found and _goes_on(found[-1], one):
-            if found[-1].weight != one.weight:
-                raise wrong_type(
-                    origin,
-                    f"messages[{index}].weight",
-                    one.weight,
-                    ONE_WEIGHT,
-                )
-            found[-1] = _with(found[-1], one)
-        else:
-            found.append(one)
+            continue
+        while found and _goes_on(found[-1], one):
+            one = _joined(found.pop(), one, origin)
+        found.append(one)
     told = any("tool_call_id" in one.extra for one in found)
     return _as_called(found) if told else found
 
 
 def _goes_on(before: Message, one: Message) -> bool:
-    """Whether a turn has nothing but calls, behind what the assistant thought, said or called."""
+    """Whether a turn is the same answer: calls behind other calls, nothing but calls behind what
+    was said, anything behind a turn that ends with its thought."""
     if before.role != "assistant" or one.role != "assistant":
         return False
-    if "tool_calls" not in one.extra or THOUGHTS[0] in one.extra:
-        return False
-    return is_blank(one.content)
+    if "tool_calls" in before.extra:
+        return "tool_calls" in one.extra
+    if "tool_calls" in one.extra and not _says(one):
+        return True
+    return _only_thinks(before) and before.weight == one.weight
 
 
-def _with(before: Message, one: Message) -> Message:
+def _says(one: Message) -> bool:
+    return THOUGHTS[0] in one.extra or not is_blank(one.content)
+
+
+def _only_thinks(one: Message) -> bool:
+    """Whether a turn is one thought in tags and nothing else."""
+    inside = None if THOUGHTS[0] in one.extra else parted(one.content)
+    return inside is not None and not inside[1]
+
+
+def _joined(before: Message, one: Message, origin: Origin) -> Message:
+    if before.weight != one.weight:
+        weights = f"{before.weight:g}", f"{one.weight:g}"
+        found = Text(f"the weights {' and '.join(weights)}", f"权重 {' 和 '.join(weights)}")
+        raise Refused(Fault("wrong-type", origin, field="messages", found=found, hint=ONE_WEIGHT))
     extra = {**one.extra, **before.extra}
-    extra["tool_calls"] = [
-        *before.extra.get("tool_calls", ()),
-        *one.extra["tool_calls"],
-    ]
-    return replace(before, extra=extra)
+    if calls := [*before.extra.get("tool_calls", ()), *one.extra.get("tool_calls", ())]:
+        extra["tool_calls"] = calls
+    if not _says(one):
+        return replace(before, extra=extra)
+    thoughts, texts = zip(_parts(before), _parts(one), strict=True)
+    thought = "\n".join(filter(None, thoughts))
+    content = "\n".join(text for text in texts if not is_blank(text))
+    if THOUGHTS[0] in extra:
+        extra[THOUGHTS[0]] = thought
+    elif thought:
+        content = USUAL[0] + thought + USUAL[1] + content
+    return replace(before, content=content, extra=extra)
+
+
+def _parts(one: Message) -> tuple[str, str]:
+    """(what was thought, what was said)"""
+    if own := one.extra.get(THOUGHTS[0]):
+        return str(own), one.content
+    return parted(one.content) or ("", one.content)
 
 
 def _untagged(result: Message) -> list[Message]:

@@ -48,6 +48,10 @@ A_CALL = Text(
     'A call is `{"type": "function", "function": {"name": "...", "arguments": {...}}}`.',
     '一次调用写作 `{"type": "function", "function": {"name": "...", "arguments": {...}}}`。',
 )
+IN_TEXT = Text(
+    "A call in JSON text has a name and arguments; take this key out of the text.",
+    "JSON 文本里的一次调用只写名称和参数；请从文本中去掉这个字段。",
+)
 ONE_SCHEMA = Text(
     "The tool describes its parameters twice, and not alike; keep what is meant.",
     "这个工具写了两份不同的参数说明；请只保留真正要用的那份。",
@@ -95,7 +99,7 @@ def tool_calls(value: Any, field: str, origin: Origin) -> list[Any]:
     calls = found if isinstance(found, list) else [found]
     if not calls or not all(map(name_of, calls)):
         return []
-    return calls_of(calls, field, origin)
+    return calls_of(calls, field, origin, isinstance(value, str))
 
 
 def name_of(call: Any) -> str:
@@ -112,24 +116,33 @@ def calls_of(
     items: list[Any],
     field: str,
     origin: Origin,
+    written: bool = False,
 ) -> list[Any]:
-    """The calls of a turn, each with its arguments as an object."""
+    """The calls of a turn, each with its arguments as an object. `written`: as JSON text."""
     return [
-        _call(item, f"{field}[{index}]", origin)
+        _call(item, f"{field}[{index}]", origin, written)
         for index, item in enumerate(items)
         if item is not None
     ]
 
 
-def _call(item: Any, field: str, origin: Origin) -> dict[str, Any]:
+def _call(
+    item: Any,
+    field: str,
+    origin: Origin,
+    written: bool,
+) -> dict[str, Any]:
+    written = written or isinstance(item, str)
     call = from_json(item) if isinstance(item, str) else item
     if not isinstance(call, Mapping):
         raise _wrong(origin, field, item, A_CALL)
-    refuse_unknown(call, CALL_KEYS, field, origin)
+    refuse_unknown(call, CALL_KEYS, field, origin, IN_TEXT if written else None)
     inside = call.get("function")
-    inside = from_json(inside) if isinstance(inside, str) else inside
+    if isinstance(inside, str) and isinstance(from_json(inside), Mapping):
+        inside, written = from_json(inside), True
     if isinstance(inside, Mapping):
-        refuse_unknown(inside, CALL_KEYS, f"{field}.function", origin)
+        hint = IN_TEXT if written else None
+        refuse_unknown(inside, CALL_KEYS, f"{field}.function", origin, hint)
         for key in ("name", *ARGUMENTS):
             if filled(call.get(key)) and not _says_same(call[key], inside.get(key)):
                 raise _wrong(origin, f"{field}.{key}", call[key], ONE_OF_THEM)
@@ -143,7 +156,7 @@ def _call(item: Any, field: str, origin: Origin) -> dict[str, Any]:
     for key in _NAMES:
         if filled(inside.get(key)) and inside[key] != name:
             raise _wrong(origin, f"{field}.function.{key}", inside[key], ONE_OF_THEM)
-    arguments = _arguments(inside, field, origin)
+    arguments = _arguments(inside, field, origin, written)
     return {**about, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
@@ -151,6 +164,7 @@ def _arguments(
     function: Mapping[str, Any],
     field: str,
     origin: Origin,
+    written: bool,
 ) -> dict[str, Any]:
     key = next((name for name in ARGUMENTS if function.get(name) is not None), "arguments")
     value = function.get(key)
@@ -171,7 +185,7 @@ def _arguments(
         )
     if rounded(found):
         raise _wrong(origin, f"{field}.function.{key}", value, ROUNDED)
-    return dict(found) if texts else dict(without_nulls(found))
+    return dict(found) if texts or written else dict(without_nulls(found))
 
 
 def _says_same(one: Any, other: Any) -> bool:

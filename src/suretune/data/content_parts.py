@@ -29,16 +29,12 @@ PARTS_ARE = Text(
 )
 
 
-def parts_of(content: Any) -> list[Any] | None:
-    """The parts of a content that is a list of them, or the JSON text of typed ones; else None."""
-    if isinstance(content, list):
-        return content
-    if not isinstance(content, str) or not content.lstrip().startswith("["):
-        return None
-    found = from_json(content)
-    if isinstance(found, list) and found and all(map(_is_typed, found)):
-        return found
-    return None
+def parts_in(text: Any) -> list[Any]:
+    """The typed parts that a text is the JSON of; none where it is anything else."""
+    if not isinstance(text, str) or not text.lstrip().startswith("["):
+        return []
+    found = from_json(text)
+    return found if isinstance(found, list) and all(map(_is_typed, found)) else []
 
 
 def _is_typed(part: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from suretune.data.calls import from_json
 from suretune.data.columns import MESSAGE_LISTS, TOOLS
+from suretune.data.content_parts import parts_in
 from suretune.data.key_names import THOUGHTS, is_mark
 from suretune.data.marks import filled
 from suretune.data.turns import CALL, ROLES
@@ -37,6 +38,7 @@ def role_of(item: Any) -> str:
 
 def plain_turns(items: Sequence[Any]) -> list[tuple[int, Any]]:
     """The turns, each with its place in the file."""
+    items = _with_parts(items)
     if all(map(_is_plain, items)):
         return list(enumerate(items))
     found: list[tuple[int, Any]] = []
@@ -62,6 +64,22 @@ def plain_turns(items: Sequence[Any]) -> list[tuple[int, Any]]:
             turn = _with_thought(turn, thought)
             thought = ""
         found.append((index, turn))
+    return found
+
+
+def _with_parts(items: Sequence[Any]) -> Sequence[Any]:
+    """The turns with lists in place of the JSON text of parts, where all that was asked and
+    answered is written so; in one turn alone the text may be what was said."""
+    found: list[Any] = []
+    for item in items:
+        role = role_of(item)
+        names = [name for name in _CONTENTS if role and filled(item.get(name))]
+        parts = parts_in(item[names[0]]) if names else []
+        if parts:
+            item = {**item, names[0]: parts}
+        elif names and role in ("user", "assistant"):
+            return items
+        found.append(item)
     return found
 
 
@@ -107,10 +125,12 @@ def _only_thought(turn: Turn) -> str:
 def _with_thought(turn: Turn, thought: str) -> Turn:
     if not thought:
         return turn
-    own = turn.get("thinking")
-    if filled(own):
-        thought = f"{thought}\n{own}"
-    return {**turn, "thinking": thought}
+    names = [name for name in THOUGHTS if filled(turn.get(name))]
+    if not names:
+        return {**turn, THOUGHTS[0]: thought}
+    own = turn[names[0]]
+    same = [name for name in names if turn[name] == own]  # another one is refused by its name
+    return {**_without(turn, same), same[0]: f"{thought}\n{own}"}
 
 
 def _as_call(turn: Turn, following: str) -> Turn:

@@ -13,7 +13,7 @@ from suretune.data.call_turns import arranged
 from suretune.data.calls import by_name, from_json, tools_of
 from suretune.data.columns import TOOLS, context_of, is_message, system_of, turns_of
 from suretune.data.content_parts import joined
-from suretune.data.dialects import plain_turns, with_tools
+from suretune.data.dialects import plain_turns, role_of, with_tools
 from suretune.data.held import list_of, optional_text, text_of, wrong_type
 from suretune.data.marks import NO_MEDIA, filled, refuse_unknown, row_weight, weight_of
 from suretune.data.media import is_media
@@ -79,10 +79,19 @@ def _read(
         origin,
         dataset,
         shape,
-        in_order(ordered, origin),
+        in_order(ordered, origin, _places(value, called) if ordered == called else ()),
         tools,
         rendered="" if called == turns else IN_JSON,
     )
+
+
+def _places(value: Mapping[str, Any], turns: list[Message]) -> list[str]:
+    """Where each turn stands in its row; none where several are made of one, or one of several."""
+    name = turns_of(value)
+    items = value.get(name)
+    if not isinstance(items, list) or len(items) != len(turns):
+        return []
+    return [f"{name}[{index}]" for index in range(len(items))]
 
 
 def used_fields(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
@@ -241,13 +250,26 @@ def _side(
 ) -> list[Message]:
     """One text; a prompt or completion may also be a list of turns, or the JSON text of one."""
     held = value[field]
-    if isinstance(held, str) and held.lstrip().startswith("["):
-        found = from_json(held)
-        turns = isinstance(found, list) and found and all(map(is_message, found))
-        held = found if turns else held
+    if field in ("prompt", "completion") and _asks_in_json(value):
+        held = _turns_in(held) or held
     if field not in ("prompt", "completion") or not isinstance(held, list):
         return [_said(role, value, field, field, origin)]
     return _all(held, field, origin)
+
+
+def _asks_in_json(value: Mapping[str, Any]) -> bool:
+    """Whether the prompt of a row is the JSON text of turns, up to one that waits for an answer:
+    a conversation that ends in one is what is asked about, and an answer alone is meant as JSON."""
+    turns = _turns_in(value.get("prompt"))
+    return bool(turns) and role_of(turns[-1]) in ("user", "tool")
+
+
+def _turns_in(text: Any) -> list[Any]:
+    """The turns that a text is the JSON of; none where it is anything else."""
+    if not isinstance(text, str) or not text.lstrip().startswith("["):
+        return []
+    found = from_json(text)
+    return found if isinstance(found, list) and all(map(is_message, found)) else []
 
 
 def _all(

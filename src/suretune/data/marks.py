@@ -47,8 +47,10 @@ def refuse_unknown(
     known: Set[str],
     field: str,
     origin: Origin,
+    told: Text | None = None,
 ) -> None:
-    """Raises Refused for a key of a turn or call that is neither known nor bookkeeping."""
+    """Raises Refused for a key of a turn or call that is neither known nor bookkeeping; with the
+    hint `told`, if no flag takes the key away."""
     said = [item[key] for key in ("content", "value") if key in known and key in item]
     for key, value in item.items():
         if key in known or not filled(value) or value in said:
@@ -63,7 +65,7 @@ def refuse_unknown(
         if is_mark(name) or (is_about(str(key)) and not judged):
             continue
         typed = shlex.quote(str(key))
-        hint = Text(
+        hint = told or Text(
             "It may well say that the turn is not to be learned (that is written `weight: 0`), or"
             f" hold text that belongs into `content`. `--ignore_fields {typed}` reads the turns"
             " without it.",

@@ -288,8 +288,8 @@ def _wrapped_prompt(example: Example) -> Example:
             return example
         said = without_end(answer.content)
         begun = turns.pop()[1]
-        if begun and found.form in SPOKEN:  # rather what is asked about the conversation
-            return example
+        if begun and found.form in SPOKEN and not said[:1].isspace():
+            return example  # rather what is asked about the conversation: nothing goes on there
         if not begun and not question.content[-1:].isspace():  # the blank that ends its header
             said = said[1:] if said[:1] in (" ", "\n") else said
         said = begun + said

@@ -23,6 +23,7 @@ _EMPTY = re.compile(rf"{_TAG}(\s*)</\1>(\s*)\Z")
 _OPENED = re.compile(rf"{_TAG}\s*\Z")
 _THOUGHT = re.compile(r"\s*<think>(.*?)</think>(.*)", re.DOTALL)
 _BEGUN = re.compile(r"\s*<think>[ \t]*\n(?!.*</think>)", re.DOTALL)
+_BEGUN_AT_ONCE = re.compile(r"\s*<think>(?=\w)(?![标是])(?!.*</think>)", re.DOTALL)
 _CLOSED = re.compile(r"(.*\n)\s*</think>[ \t]*(?:\n(.*)|)\Z", re.DOTALL)  # the prompt has the tag
 USUAL = ("<think>\n", "\n</think>\n\n")  # around a thought, as most models write it
 _ASKED = Message("user", "Suretune Asks")
@@ -86,12 +87,13 @@ def without_thought(message: Message) -> Message:
     return replace(message, content=inside[1] if inside else message.content, extra=extra)
 
 
-def stops_thinking(message: Message) -> bool:
+def stops_thinking(message: Message, asked: bool = False) -> bool:
     """Whether a turn ends within its thought, or with it: no answer and no call follows. Where the
-    thought has a field of its own, the text is the answer, whatever tag is left in it."""
+    thought has a field of its own, the text is the answer, whatever tag is left in it. `asked`:
+    questions speak about the tag, and so may answers."""
     if "think>" not in message.content or "reasoning_content" in message.extra:
         return False
-    if _BEGUN.match(message.content):
+    if _BEGUN.match(message.content) or (not asked and _BEGUN_AT_ONCE.match(message.content)):
         return True
     inside = parted(message.content)
     return inside is not None and is_blank(inside[1]) and "tool_calls" not in message.extra

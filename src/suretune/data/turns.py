@@ -8,7 +8,7 @@ from typing import Any
 from suretune.data.blank import is_blank, with_unseen
 from suretune.data.call_texts import called
 from suretune.data.calls import ONE_OF_THEM, calls_of, tool_calls
-from suretune.data.content_parts import joined, parts_of
+from suretune.data.content_parts import joined
 from suretune.data.held import list_of, one_of, refuse_second, text_of, wrong_type
 from suretune.data.key_names import THOUGHTS, is_about, is_mark
 from suretune.data.marks import filled, refuse_unknown, weight_of
@@ -108,8 +108,8 @@ def message(item: Any, field: str, origin: Origin) -> Message:
         elif filled(content):
             raise wrong_type(origin, where, content, ONE_OF_THEM)
         content = content or ""
-    elif (parts := parts_of(content)) is not None:
-        content = joined(parts, extra, where, origin)
+    elif isinstance(content, list):
+        content = joined(content, extra, where, origin)
     elif content is None and "tool_calls" in extra:
         content = ""
     weight = weight_of(item, field, origin) if role == "assistant" else 1.0
@@ -160,7 +160,9 @@ def _extra(
     if thoughts := _thoughts(item, field, origin):
         extra[THOUGHTS[0]] = thoughts
     where = f"{field}.tool_calls"
-    if calls := calls_of(list_of(item.get("tool_calls"), where, origin), where, origin):
+    listed = item.get("tool_calls")
+    written = isinstance(listed, str)
+    if calls := calls_of(list_of(listed, where, origin), where, origin, written):
         extra["tool_calls"] = calls
     elif filled(item.get("function_call")) and item["function_call"] is not False:  # the older form
         where, value = f"{field}.function_call", item["function_call"]
@@ -206,8 +208,12 @@ def _order(
     return Refused(Fault("turn-order", origin, field=field, found=found, hint=hint))
 
 
-def in_order(turns: Sequence[Message], origin: Origin) -> tuple[Message, ...]:
-    """The turns, if a model can be taught by them.
+def in_order(
+    turns: Sequence[Message],
+    origin: Origin,
+    places: Sequence[str] = (),
+) -> tuple[Message, ...]:
+    """The turns, if a model can be taught by them. `places`: where each stands in its row.
 
     Two turns of one role in a row are fine, as they are for chat templates. The assistant may
     open the conversation when a system prompt stands before it (a greeting), but not out of
@@ -218,7 +224,7 @@ def in_order(turns: Sequence[Message], origin: Origin) -> tuple[Message, ...]:
         if problem := _misplaced(one.role, before):
             raise _order(
                 origin,
-                f"messages[{index}]",
+                places[index] if places else "messages",
                 _path(turns[: index + 1]),
                 problem,
             )
@@ -227,7 +233,7 @@ def in_order(turns: Sequence[Message], origin: Origin) -> tuple[Message, ...]:
     if turns[-1].role != "assistant":
         raise _order(
             origin,
-            f"messages[{len(turns) - 1}]",
+            places[-1] if places else "messages",
             _path(turns),
             UNANSWERED,
         )

@@ -31,8 +31,9 @@ def unteachable(value: Mapping[str, Any], example: Example) -> Fault | None:
 
 
 def _without_answer(value: Mapping[str, Any], example: Example) -> Fault | None:
+    asked = any("<think" in said.content for said in example.messages if said.role == "user")
     for said in example.messages:
-        hint = _in_place_of_answer(said)
+        hint = _in_place_of_answer(said, asked)
         if hint is None or not said.weight:
             continue
         return Fault(
@@ -45,10 +46,10 @@ def _without_answer(value: Mapping[str, Any], example: Example) -> Fault | None:
     return None
 
 
-def _in_place_of_answer(said: Message) -> Text | None:
+def _in_place_of_answer(said: Message, asked: bool) -> Text | None:
     if said.role not in ("assistant", "text"):
         return None
-    if said.role == "assistant" and stops_thinking(said):
+    if said.role == "assistant" and stops_thinking(said, asked):
         return ONLY_THOUGHT
     return _left_over(said.content.strip()) if is_left_over(said.content) else None
 
