@@ -177,3 +177,8 @@ def asked_of(cell: Cell) -> Text:
     kind = CATEGORIES.get(cell.category, Text(cell.category, cell.category))
     lang = LANGUAGES.get(cell.lang, Text(cell.lang, cell.lang))
     return Text(f"{cell.category} ({cell.lang})", f"{kind.zh}（{lang.zh}）")
+
+
+def named_place(path: str, otherwise: Text) -> Text:
+    """A path before words, with the blank that Chinese has only behind what is none of it."""
+    return Text(path, f"{path} ") if path else otherwise

@@ -25,6 +25,7 @@ suretune 正在处理同一个运行；命令要写入的其他位置；从下�
 
 from suretune.facts import SetupFacts
 from suretune.guards.guard import AMID, Guard, Values, for_setup
+from suretune.labels import named_place
 from suretune.types import Text
 
 CACHES = {"hf": "HF_HOME", "ms": "MODELSCOPE_CACHE"}  # what moves the cache of a hub
@@ -43,7 +44,7 @@ def check(facts: SetupFacts) -> Values | None:
                 f"解决之后执行：`{facts.nearest}`",
             ),
         )
-    detail = Text(facts.detail, f"{facts.detail} ") if facts.detail else SOMEWHERE
+    detail = named_place(facts.detail, SOMEWHERE)
     return values and {**values, "detail": detail, "lost": lost, "cure": cure}
 
 

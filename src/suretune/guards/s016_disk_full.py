@@ -23,6 +23,7 @@ S016 disk-full：磁盘空间不够写下这次训练的输出。
 
 from suretune.facts import SetupFacts
 from suretune.guards.guard import AMID, Guard, Values, for_setup
+from suretune.labels import named_place
 from suretune.types import Text
 
 BEFORE = Text(
@@ -58,7 +59,7 @@ def check(facts: SetupFacts) -> Values | None:
                 f"在那里腾出空间，然后执行：`{facts.nearest}`",
             ),
         )
-    place = Text(facts.detail, f"{facts.detail} ") if facts.detail else SOMEWHERE
+    place = named_place(facts.detail, SOMEWHERE)
     return values and {**values, "place": place, "way": way, "lost": lost}
 
 

@@ -296,15 +296,20 @@ def _held_answers(report: Report) -> tuple[Section, ...]:
     return (Section("rows", title, tuple(map(_held_answer, rows))),)
 
 
-def _held_answer(row: Report) -> Answer:
+def own_answer(row: Report) -> Line:
+    """What a held-out row itself answers, with its label."""
     label = words("the row's own answer: ", "数据里的回答：")
+    return line(Piece(label, "faint"), Piece(p.printable(row.get("reference"))))
+
+
+def _held_answer(row: Report) -> Answer:
     return Answer(
         question=str(row.get("question") or ""),
         before=_text(row.get("before")),
         after=_text(row.get("after")),
         before_mark=_row_mark(row.get("right_before")),
         after_mark=_row_mark(row.get("right_after")),
-        required=line(Piece(label, "faint"), Piece(p.printable(row.get("reference")))),
+        required=own_answer(row),
     )
 
 

@@ -24,7 +24,7 @@ from suretune.verify.blocks import (
     line,
 )
 from suretune.verify.curves import Point, Series, chart, interval
-from suretune.verify.general_sections import general_sections
+from suretune.verify.general_sections import general_sections, own_answer
 from suretune.verify.other_mode import other_mode
 
 KINDS = {
@@ -110,8 +110,7 @@ def _required(probe: Report) -> Line:
             lead = (" · " if parts else "") + label if index == 0 else " / "
             parts += [Piece(lead, "faint"), Piece(str(word), style)]
     if probe.get("reference"):  # of a held-out row
-        label = words("the row's own answer: ", "数据里的回答：")
-        parts += [Piece(label, "faint"), Piece(p.printable(probe["reference"]), "")]
+        return (*parts, *own_answer(probe))
     return tuple(parts)
 
 
