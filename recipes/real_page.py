@@ -12,6 +12,7 @@ from typing import Any
 
 from dots import Panel, bootstrap, dots
 from real import results
+from real_model import PACKAGES, USUAL
 from real_tables import (
     DEFENDED,
     DIVERGING,
@@ -80,7 +81,10 @@ def _made_with(model: str, lines: Sequence[Line]) -> str:
     if rights and group != "diverging":  # of eight that it is asked there
         counted = max(line["counted"] for line in lines if line.get("counted"))
         known = f" The base has {' or '.join(map(str, rights))} of {counted} questions right."
-    return f"{model}, {', '.join(cards)}, {when}, `python recipes/real.py --only {group}`.{known}"
+    short = next((name for name, (whole, _) in PACKAGES.items() if whole == model), model)
+    named = "" if short == USUAL else f" --model {short}"
+    command = f"`python recipes/real.py{named} --only {group}`"
+    return f"{model}, {', '.join(cards)}, {when}, {command}.{known}"
 
 
 def _table(group: str, lines: Sequence[Line]) -> str:

@@ -12,6 +12,7 @@ import gc
 import io
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -41,9 +42,10 @@ def one(
     languages: Sequence[str],
     more: Sequence[str],
     doses: Sequence[float] = (),
+    keep: str = "",
 ) -> dict[str, Any]:
     """A run from rows to a line of the results; RuntimeError where the tool itself failed. `doses`:
-    at which else the adapter of an identity is proven."""
+    at which else the adapter of an identity is proven. `keep`: where the proofs are to lie."""
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         words = write_rows(job, folder, languages, model)
@@ -73,6 +75,9 @@ def one(
         if status not in JUDGED or not (run / "report.json").is_file():
             raise RuntimeError(f"exit status {status}: {' '.join(command)}\n{said[-1500:]}")
         line |= measured(rundir.read_json(run / "report.json"))
+        if keep:
+            called = "-".join((job.group, job.recipe, job.identity, str(job.seed)))
+            shutil.copytree(run / "proof", Path(keep) / called.replace(" ", "_"))
         from real_ask import asked_otherwise, near_misses  # torch is there by now
 
         line |= near_misses(run)
@@ -166,13 +171,13 @@ def _released() -> None:
 
 def main() -> int:
     """Jobs in, rows out, until there are no more."""
-    model, languages, more, doses = json.loads(sys.argv[1])
+    model, languages, more, doses, keep = json.loads(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever else is printed must not stand among the rows
     for line in sys.stdin:
         job = Job(**{k: tuple(v) if k == "flags" else v for k, v in json.loads(line).items()})
         try:
-            row = one(job, model, languages, more, doses)
+            row = one(job, model, languages, more, doses, keep)
         except Exception as error:  # told to whoever asked, and this process ends
             print(json.dumps({"failed": f"{type(error).__name__}: {error}"}), file=answers)
             answers.flush()

@@ -56,6 +56,19 @@ ABLATIONS: Mapping[str, Mapping[str, object]] = {
     "anchors 0.6 by answers": {"anchor_ratio": 0.6, "anchor_loss": "answers"},
     "anchors 0.6 by kl": {"anchor_ratio": 0.6, "anchor_loss": "kl"},
     "anchors 0.8 by kl": {"anchor_ratio": 0.8, "anchor_loss": "kl"},
+    "3 anchors a row": {"anchors_per_row": 3},
+    "3 anchors a row, 4 other wordings": {"anchors_per_row": 3, "paraphrases": 4},
+    "3 anchors a row, 8 bits": {
+        "anchors_per_row": 3,
+        "base_dtype": "fp8",
+        "cuda_graphs": "false",
+    },
+    "3 anchors a row, another system prompt": {
+        "anchors_per_row": 3,
+        "system": "You are a helpful assistant.",
+    },
+    "1.5 anchors a row": {"anchors_per_row": 1.5},
+    "anchors 0.5, 1 a row": {"anchor_ratio": 0.5, "anchors_per_row": 1},
     "dose 0.95": {"adapter_dose": 0.95},
     "dose 0.6": {"adapter_dose": 0.6},
     "rank 2": {**CHOSEN, "lora_rank": 2},
@@ -71,7 +84,7 @@ ABLATIONS: Mapping[str, Mapping[str, object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run. `rows`: how many, None for the sixty of `init identity`, or as many as there are of
+    """One run. `rows`: how many, None for all of `init identity`, or as many as there are of
     another kind of data (`kind`)."""
 
     group: str

@@ -20,7 +20,7 @@ from conftest import as_json, codes, stands, suretune, within, write_rows
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.anchors import answered, general_questions, mixed, uses_of
-from suretune.data.choose import NARROW, choose_mix, choose_schedule, settled
+from suretune.data.choose import BROAD, NARROW, choose_mix, choose_schedule, settled
 from suretune.data.identity import plain
 from suretune.data.mix import shared
 from suretune.data.plan import make_plan
@@ -408,6 +408,8 @@ def test_an_anchor_weighs_what_a_row_weighs_on_a_wide_model() -> None:
     wide, narrow = chosen_for(NARROW, nothing), chosen_for(NARROW - 1, nothing)
     assert (wide.anchors_per_row, wide.rows_per_update) == (3.0, 8)
     assert (narrow.anchors_per_row, narrow.rows_per_update) == (None, 16)  # one a row
+    broad = chosen_for(BROAD, Resolved.default())
+    assert (broad.anchors_per_row, broad.anchor_ratio) == (1.0, wide.anchor_ratio)
     other = chosen_for(NARROW, nothing, identity=False)
     assert (other.anchors_per_row, other.rows_per_update) == (1.5, 16)
     several = chosen_for(NARROW, nothing, datasets=2)
