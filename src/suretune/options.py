@@ -103,9 +103,10 @@ class ScheduleOptions:
     )
     anchors_per_row: float | None = option(
         None,
-        "anchors of an update for each of its rows: as many as weigh what a row weighs, on a narrow"
-        " model one",
-        "每次更新中，每行数据配几个锚定问答：默认让每个锚定问答与一行数据同样重；窄模型为一个",
+        "anchors of an update for each of its rows: as many as weigh what a row weighs; one on a"
+        " narrow model and, for an identity, on one of width 1,536 or more",
+        "每次更新中，每行数据配几个锚定问答：默认让每个锚定问答与一行数据同样重；窄模型，"
+        "以及宽度 1,536 以上的模型学习身份时，为一个",
         above=0,
         most=16,
     )
