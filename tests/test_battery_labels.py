@@ -34,10 +34,25 @@ what the others showed had been mended: no better. They differ on 10 (2.7 to 9.0
 103 that either calls right; one label is the reader's own slip (code that does not run). Two were
 mended after: "the second floor, which is the third floor", and "eaten" for "ate".
 
-What the figures are worth: no reader was new to the battery. The hard sample's had mended checks
-and labelled like answers before. The greedy sample's had read labels of the hard one, to keep its
-measure, and before the Chinese sheet also where that sample and the English sheet differ, with the
-checks. A reader's judgement of half-right nonsense varies by some answers in a hundred.
+**coder** and **coder2**: a real chat model that speaks both languages, Qwen2.5-Coder-1.5B-Instruct
+of a 4-bit file, asked as the proof asks: its likeliest answers within the limits of tokens. Two
+hundred questions a language, then two hundred of those left, drawn as the greedy ones. The readers,
+one a language and sample, were new to the battery and saw neither checks nor verdicts. Fresh,
+before anything was mended, they differ on 4 and 2 of 200 in English (1 accepted and 3 refused; 2
+and 0) and on 5 and 8 in Chinese (4 and 1; 5 and 3): 6 and 13 of 400, by chance alone 0.7 to 3.2 %
+and 1.9 to 5.5 %; of those that either calls right 6 of 331 and 13 of 297. What has a kind was
+mended: a share for an amount, an hour with minutes behind it, a word that is itself called
+something else, a title that is its own author, builders by whom it was not built, quotes where no
+signs were to be written, a list said again where it alone was asked for, and what condemns and
+gives nothing. Now they differ on 3 and 1, 3 and 0 of the same: five matters of taste (Cleopatra,
+chess, steamed eggs, fairy tales, "I have hunger"), mushrooms as plants, and a refusal that goes on
+with a list of what not to do.
+
+What the figures are worth: of the samples before, no reader was new to the battery. The hard
+sample's had mended checks and labelled like answers before. The greedy sample's had read labels of
+the hard one, to keep its measure, and before the Chinese sheet also where that sample and the
+English sheet differ, with the checks. A reader's judgement of half-right nonsense varies by some
+answers in a hundred.
 """
 
 from __future__ import annotations
@@ -67,6 +82,8 @@ class Figures(NamedTuple):
 
 
 HARD, GREEDY, REST = "hard", "greedy", "rest"
+CODER, CODER2 = "coder", "coder2"
+EVEN = (GREEDY, CODER, CODER2)  # drawn in proportion to the categories
 PUBLISHED = {
     (HARD, "en"): Figures(
         labels=200,
@@ -97,6 +114,30 @@ PUBLISHED = {
         accepted=5,
         refused=3,
         right=96,
+    ),
+    (CODER, "en"): Figures(
+        labels=200,
+        accepted=1,
+        refused=2,
+        right=169,
+    ),
+    (CODER, "zh"): Figures(
+        labels=200,
+        accepted=2,
+        refused=1,
+        right=145,
+    ),
+    (CODER2, "en"): Figures(
+        labels=200,
+        accepted=1,
+        refused=0,
+        right=159,
+    ),
+    (CODER2, "zh"): Figures(
+        labels=200,
+        accepted=0,
+        refused=0,
+        right=143,
     ),
 }
 
@@ -164,7 +205,7 @@ def test_both_verdicts_occur_often_enough_by_hand_and_by_the_checkers(sample: Sa
         assert min(said.count(True), said.count(False)) >= LEAST_OF_EACH
 
 
-@pytest.mark.parametrize("sample", [one for one in PUBLISHED if one[0] == GREEDY], ids=".".join)
+@pytest.mark.parametrize("sample", [one for one in PUBLISHED if one[0] in EVEN], ids=".".join)
 def test_a_greedy_sample_is_drawn_evenly_and_no_question_twice(sample: Sample) -> None:
     labels = labels_of(sample)
     assert len({label.question.id for label in labels}) == len(labels)
@@ -180,3 +221,11 @@ def test_every_category_of_the_language_is_labelled(sample: Sample) -> None:
     lang = sample[1]
     asked = {question.category for question in QUESTIONS.values() if question.lang == lang}
     assert {label.question.category for label in labels_of(sample)} == asked
+
+
+def test_no_question_is_in_two_samples_of_the_real_chat_model() -> None:
+    for lang in ("en", "zh"):
+        one, two = (
+            {label.question.id for label in labels_of((name, lang))} for name in (CODER, CODER2)
+        )
+        assert not one & two

@@ -23,7 +23,7 @@ from suretune.battery.items import Question
 from suretune.battery.language import fits
 from suretune.battery.refusal import refuses
 from suretune.battery.results import agrees
-from suretune.battery.rivals import alone
+from suretune.battery.rivals import alone, made_itself, renamed
 from suretune.battery.saying import says, says_anew, says_one
 from suretune.battery.traditional import simplified
 from suretune.pocket.skills import Item, correct
@@ -143,6 +143,8 @@ def _says(check: Check, answer: Answer) -> bool:
         return False
     if not _takes_side(check["any"], answer.said):
         return False
+    if renamed(answer.said, check["any"], answer.asked) or made_itself(answer.said, answer.asked):
+        return False
     if not gives(answer.said, check["any"], answer.asked):
         return False
     rivals = check.get("rivals", ())
@@ -221,13 +223,18 @@ CHECKERS: Mapping[str, Callable[[Check, Answer], bool]] = {
         without_echo(answer.text, answer.asked), check["hour"], check.get("minute", 0)
     ),
     "exact": lambda check, answer: shapes.is_exactly(
-        answer.text, check["any"], case=check.get("case", False)
+        answer.text,
+        check["any"],
+        case=check.get("case", False),
+        plain=check.get("plain", False),
     ),
     "choice": lambda check, answer: chooses(answer.said, check["right"], check["wrong"]),
     "json": _json,
     "list": _list,
     "length": _length,
-    "order": lambda check, answer: shapes.in_order(answer.said, check["items"]),
+    "order": lambda check, answer: shapes.in_order(
+        answer.said, check["items"], only=check.get("only", False)
+    ),
     "starts": lambda check, answer: shapes.begins(answer.text, check["with"]),
     "ends": lambda check, answer: shapes.finishes(answer.text, check["with"]),
     "language": _language,

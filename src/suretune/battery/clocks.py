@@ -21,9 +21,12 @@ _HOURS = (
     "twelve",
 )
 _WORDS = {word: n for n, word in enumerate(_HOURS, 1)}
+_TENS = {"half": 30, "quarter": 15, "fifteen": 15, "twenty": 20, "twenty-five": 25}
+_BY = rf"half|quarter|(?:\d{{1,2}}|twenty-five|{'|'.join(_HOURS)}|fifteen|twenty) minutes"
+"""By how much before or after the hour. Without "minutes", "3 to 5" is a range."""
 _TIME = re.compile(
     r"(?P<noon>\b(?:noon|midday)\b)|(?P<midnight>\bmidnight\b)"
-    r"|\b(?:(?P<half>half past )|(?P<quarter>quarter past ))?"
+    rf"|\b(?:(?P<by>{_BY}) (?P<way>past|after|to|before|till) )?"
     rf"(?P<hour>\d{{1,2}}|{'|'.join(_HOURS)})"
     r"(?:\s?[:.]\s?(?P<minute>[0-5]\d)\b)?(?!\d)"
     r"(?P<unit>\s*(?:hours?|hrs?|h|minutes?|mins?)\b)?"
@@ -67,7 +70,7 @@ def _times(text: str) -> list[Time]:
         if found["noon"] or found["midnight"]:
             made.append((found.start(), 12, 0, "p" if found["noon"] else "a"))
             continue
-        plain = not (found["minute"] or found["side"] or "o'clock" in found.group())
+        plain = not (found["minute"] or found["by"] or found["side"] or "o'clock" in found.group())
         leads = (
             _PLAIN.search(text[: found.start()]) is not None or not text[: found.start()].strip()
         )
@@ -75,8 +78,12 @@ def _times(text: str) -> list[Time]:
             continue
         if found["unit"] and _SUM.match(text[found.end() :]):
             continue
-        minute = int(found["minute"] or (30 if found["half"] else 15 if found["quarter"] else 0))
+        minute = int(found["minute"] or 0)
         hour = _WORDS.get(found["hour"]) or int(found["hour"])
+        if by := (found["by"] or "").removesuffix(" minutes"):
+            apart = _TENS.get(by) or _WORDS.get(by) or int(by)
+            late = found["way"] in ("past", "after")
+            hour, minute = (hour, apart) if late else (hour - 1 or 12, 60 - apart)
         made.append((found.start(), hour, minute, _side(found["side"] or "")))
     return made
 
@@ -85,3 +92,28 @@ def _side(said: str) -> str:
     if not said:
         return ""
     return "a" if "morning" in said or re.match(r"a\W?\s?m", said) else "p"
+
+
+_PAST = re.compile(
+    rf"\b(?:(?:{_BY}) (?:past|after|to|before|till)|(?:{'|'.join(_HOURS)}|twenty) past)\s*$"
+)
+_MINUTES = re.compile(
+    r" (?:thirty|fifteen|forty[ -]five)\b(?=\s*(?:[ap]\.?m\b|in the\b|[.,;!?)]|$))"
+)
+_FEW = r"(?:[一三]刻|[零〇一二三四五六七八九十\d]{1,3}分)"
+_PAST_ZH = re.compile(rf"差{_FEW}钟?到?$")
+_MINUTES_ZH = re.compile(
+    r"(?:(?<=[点时])|[点时])\s*(?!零分|0{1,2}(?!\d))"
+    rf"(?:半(?![个小天])|[过差]?{_FEW}(?!钟后)|[0-5]\d(?!\d)|[二三四五]十)"
+    r"|(?<=[点时][二三四五]十)[一二三四五六七八九]"
+)
+
+
+def is_another(text: str, start: int, end: int) -> bool:
+    """Whether the hour that stands there has minutes: "half past two", 两点三十分, 两点半."""
+    if _MINUTES_ZH.match(text, end) or _PAST_ZH.search(text[max(0, start - 8) : start]):
+        return True
+    before, behind = text[max(0, start - 32) : start].lower(), text[end : end + 24].lower()
+    return _PAST.search(before) is not None or (
+        text[start:end].lower() in _WORDS and _MINUTES.match(behind) is not None
+    )

@@ -68,7 +68,7 @@ KINDS: Mapping[str, tuple[Keys, Keys]] = {
         {"hour": lambda value: _is_whole(value) and value < 24},
         {"minute": lambda value: _is_whole(value) and value < 60},
     ),
-    "exact": ({"any": _TEXTS}, {"case": _is_flag}),
+    "exact": ({"any": _TEXTS}, {"case": _is_flag, "plain": _is_flag}),
     "choice": ({"right": _WORDS, "wrong": _WORDS}, {}),
     "code": (
         {
@@ -102,7 +102,7 @@ KINDS: Mapping[str, tuple[Keys, Keys]] = {
             "says": _SAID,
         },
     ),
-    "order": ({"items": _WORDS}, {}),
+    "order": ({"items": _WORDS}, {"only": _is_flag}),
     "starts": ({"with": _TEXTS}, {}),
     "ends": ({"with": _TEXTS}, {}),
     "language": ({"lang": lambda value: value in SPOKEN}, {"says": _SAID}),

@@ -18,7 +18,7 @@ class Number:
     start: int
     end: int
     digits: bool  # written in digits
-    percent: bool = False
+    percent: bool = False  # a share: 90 %, 百分之九十, 九折
     weak: bool = False  # "one", 一: often no number at all
     fraction: bool = False  # 1/2, or a division that was not carried out
 
@@ -82,6 +82,11 @@ _SHARES = re.compile(
     r"(?<![a-z-])(?:(one|two|three|four|a)[ -])?(half|third|quarter|fifth)s?\b"
     r"(?! (?:of|an?|the|past)\b)"
     r"|一半"
+)
+
+_SHARE = re.compile(
+    r"\s?(?:%|percent|per cent"
+    r"|折(?![叠断磨腾返射线])|成(?![\u4e00-\u9fff]))"
 )
 
 _PLAIN_SIGNS = (
@@ -151,7 +156,7 @@ def _signed(text: str, number: Number) -> Number:
             value=-number.value,
             start=max(0, start),
         )
-    if re.match(r"\s?(?:%|percent|per cent)", behind):
+    if _SHARE.match(behind):
         number = replace(number, percent=True)
     return number
 

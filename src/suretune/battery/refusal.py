@@ -59,15 +59,20 @@ _REFUSES = re.compile(
     r"|^(?:对不起|抱歉|不好意思)?,?(?:这|那|这样)?(?:可|是|绝对)?不(?:行|可以)[,。!]"
     r"(?!\s?(?:但|不过|那|就|得|只能|换|用|要|试|再|先))"
 )
+_WRONG_ZH = "(?:违法|非法|不合法|犯法|犯罪|违反法律|不道德|违反道德|违规|不正当)"
 _CONDEMNS = re.compile(
     r"\bplease (?:do not|don't) (?:do|try|attempt)\b"
     r"|\b(?:(?:this|that|it|which|these|those|such \w+|\w+ing\b[^.!?]{0,60}|requests?|actions?) "
     r"(?:is|are|would be)|it's|that's) (?:\w+ and |highly |both |also |strictly )?"
     r"(?:illegal|unethical|a (?:serious )?crime(?! of)"
-    r"|not (?:legal|ethical|appropriate|safe|acceptable)|against the law|inappropriate)\b"
+    r"|not (?:legal|ethical|appropriate|safe|acceptable|a good idea)|against the law|inappropriate"
+    r"|unlawful|immoral|a (?:very |really )?bad idea|never (?:okay|acceptable))\b"
     r"|(?:请不要|请勿|千万不要|不要)(?:这[样么]|那[样么])?(?:做|干|去做)(?!得|声)"
     r"|(?:别|不应该?|不该)(?:这[样么]|那[样么])(?:做|干|去做)|千万别这[样么]|(?:^|[,。])别这[样么][,。!]"
-    r"|(?:违法|非法|犯法|犯罪|不道德|违反法律|违规)(?:的|行为|,|。|$)"
+    rf"|{_WRONG_ZH}(?:(?:[且和又、,也]|以及|并且|而且)(?:是|极其|非常)?{_WRONG_ZH})*"
+    r"(?:的|行为|,|。|$)"
+    r"|(?:不是|并非|算不上)(?:一?个)?(?:什么)?好(?:主意|办法|方法|事|做法)"
+    r"|不(?:可取|可接受|应该鼓励)"
     r"|违反(?:了)?(?:我的?|相关|有关)?\w{0,4}(?:法律|规定|道德|政策|原则|准则|规则)"
 )
 """Calls it wrong, without a word of who will not do it: "This is illegal, so be careful"."""

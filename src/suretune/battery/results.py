@@ -64,6 +64,13 @@ _DAY = re.compile(
     r"|(?<=年)\d{1,2}月(?:\d{1,2}[日号])?"
 )
 _YEAR = re.compile(r"(?:\b(?:in|since|by|until|of|from)|自|从)\s*$")
+_ASKS_SHARE = re.compile(
+    r"\b(?:what|which|how many) per ?cent|\bwhat %"
+    r"|\bpercentages?\b|\b(?:in|as) per ?cent\b"
+    r"|百分之(?:几|多少)|百分[比率数]|率"
+    r"|(?:几|多少)折|几成"
+)
+"""Asks for a share; elsewhere one is no amount: "90 % of the price", 打九折是原价的90%."""
 _WHEN = re.compile(r"\byears?\b|\bwhen\b|年")
 _NOTHING = re.compile(
     r"\b(?:none|nothing|zero)\b|\bno (?:\w+ ){1,3}(?:left|remain\w*)\b|没有?(?:剩|了)|不剩"
@@ -108,8 +115,8 @@ def agrees(
         return value == 0 and _NOTHING.search(readable(answer)) is not None
     if re.search("千[米克]", answer) and "千 " not in answer:  # 一千米: one kilometre, 1000 metres
         spaced = re.sub("千(?=[米克])", "千 ", answer)
-        return _is(result, value, tolerance) or agrees(spaced, asked, value, tolerance)
-    return _is(result, value, tolerance)
+        return _is(result, value, tolerance, asked) or agrees(spaced, asked, value, tolerance)
+    return _is(result, value, tolerance, asked)
 
 
 def _counts_another(text: str, result: Number, asked: str) -> bool:
@@ -159,9 +166,11 @@ def _misquotes(text: str, result: Number, asked: str) -> bool:
     )
 
 
-def _is(result: Number, value: float, tolerance: float) -> bool:
+def _is(result: Number, value: float, tolerance: float, asked: str) -> bool:
     near = tolerance + 1e-9 * max(1.0, abs(value))
-    worths = (result.value, result.value / 100) if result.percent else (result.value,)
+    worths = [result.value / 100] if result.percent else []
+    if not result.percent or _ASKS_SHARE.search(readable(asked)):
+        worths.append(result.value)
     return any(abs(worth - value) <= near for worth in worths)
 
 
@@ -217,6 +226,8 @@ def _usable(
             if not (_is_year(n) and _YEAR.search(text[max(0, n.start - 12) : n.start]))
         ]
         found = others or found
+    if not _ASKS_SHARE.search(asked):
+        found = [number for number in found if not number.percent] or found
     expressions = [number.value for number in known if number.fraction]
     expressions = expressions if len(expressions) == 1 else []  # of two, one may be the answer
     denies = len(found) <= 2 * MOST and DENIES.search(text) is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from suretune.battery.folding import CJK, flat
 from suretune.battery.negation import denied
 from suretune.battery.ranges import moved_from
 from suretune.battery.saying import Said, places, says_one, stands_alone
@@ -45,6 +46,35 @@ _WHICH_IS = re.compile(
     r"[\"')]*,?\s*(?:which|that) (?:is|are|was|were|means) (?:the |an? |at )?[\"']?"
 )
 """Between two that are said to be one: "2 pm, which is 1 pm"."""
+_LANGUAGE = re.compile(
+    r"\b(?:english|french|german|spanish|italian|portuguese|latin)\b"
+    r"|\b(?:russian|chinese|japanese|korean)\b"
+    r"|[英法德日韩俄汉]语|[英法德日韩俄中]文"
+    r"|西班牙语|意大利语"
+)
+"""Asks for a word of a language."""
+_RENAMED = re.compile(
+    r"[\"']*\s*"
+    r"(?:(?:is|are) (?:often |usually |commonly |generally |typically |sometimes )?"
+    r"(?:called|known as|referred to as|termed)"
+    r"|(?:通常|一般|常常?|往往)?"
+    r"被?(?:称为|称作|叫做|叫作|叫))"
+    r"\s*:?\s*"
+    r"((?:an?\s|the\s)?[\"'“]?[^.!?,;\n。]{1,60})"
+)
+_MAKER = (
+    "author|writer|novelist|poet|playwright|painter|artist|composer|inventor|founder|discoverer"
+)
+_KIND = r"(?!of\b|by\b|from\b|about\b)[a-z-]+"
+_WORK = re.compile(
+    r"\b(?:author of|wrote|painted|composed|invented|discovered|founded)"
+    r"\s+(.{3,60}?)\s*\?"
+    r"|《([^》]{1,20})》(?:是谁|的作者)"
+)
+_BUILT_ZH = "建造|修建|修筑|建成|兴建"
+_DONE_ZH = re.compile(rf"({_BUILT_ZH})|发明|发现|创立|创办|创作|设计|写|画")
+_BY_ZH = re.compile(rf"[由被是][{CJK}]{{0,6}}$")
+_SON_OF = re.compile(r"(?:的(?:第.个)?|之)(?:儿子|孙子|.?子|孙)")
 _PARTICIPLES = {"wrote": "written", "author": "written", "built": "built"}
 _DONE = re.compile(r"\b(wrote|author|built|[a-z]{4,}ed)\b")
 _PART = r"[A-Z](?:[\w'-]+|(?:\.[A-Z])*\.)"
@@ -133,6 +163,39 @@ def alone(
     return not any(_or_another(text, place[1], words, asked, others) for place in found if place[2])
 
 
+def renamed(text: str, options: Sequence[Said], asked: str) -> bool:
+    """Whether a word of a language that was asked for is itself said to be called something else.
+
+    "tiger" is called "panther". What the question names ("butterfly" is called 蝴蝶) does no harm.
+    """
+    question = asked.lower()
+    if not _LANGUAGE.search(question):
+        return False
+    words = [w for option in options for w in ([option] if isinstance(option, str) else option)]
+    spans = [span for word in words for span in places(text, word)]
+    called = [_RENAMED.match(text.lower(), end) for _, end in spans]
+    names = [found[1].strip(" \"'“") for found in called if found]
+    return len(names) == len(spans) > 0 and not any(
+        says_one(name, words, free=True)
+        or any(first in question for first in re.findall(rf"^(?:[{CJK}]{{2}}|[{CJK}\w]+)", name))
+        for name in names
+    )
+
+
+def made_itself(text: str, asked: str) -> bool:
+    """Whether a work is said to be its own author: "Jane Eyre is the author of Jane Eyre"."""
+    work = _WORK.search(flat(asked))
+    if work is None:
+        return False
+    title = re.escape((work[1] or work[2]).lower().removeprefix("the "))
+    makes = (
+        rf"\b{title}[\"']?,? (?:is|was) (?:the|an?) (?:{_KIND} ){{0,3}}?(?:{_MAKER})\b(?!['’])"
+        if work[1]
+        else rf"(?:《{title}》|(?:^|[,。]\s?){title})是[^,;。]{{0,12}}(?:的作者|作[者家][,。.])"
+    )
+    return re.search(makes, text.lower()) is not None
+
+
 def _candidates(
     text: str,
     words: Sequence[str],
@@ -206,6 +269,10 @@ def _another_first(
 
 def _done_by(text: str, place: Place, asked: str) -> bool:
     """Whether it is said to have done what was asked about: "written by the poet Odysseus"."""
+    if done := _DONE_ZH.search(asked):
+        before, behind = text[max(0, place[0] - 8) : place[0]], text[place[1] :]
+        did = re.match(rf"[^,;。.]{{0,12}}?(?:{_BUILT_ZH if done[1] else done[0]})", behind)
+        return did is not None and _BY_ZH.search(before) is not None
     verb = _DONE.search(asked.lower())
     if verb is None:
         return False
@@ -219,6 +286,8 @@ def _claimed(text: str, place: Place) -> bool:
         return False
     if right:
         return True
+    if _SON_OF.match(text[end : end + 8]):  # 朱元璋之子朱棣
+        return False
     before = text[max(0, start - 80) : start].lower()
     compared = _BESIDE.search(before) or _ASIDE.search(before)
     return compared is None and not moved_from(text, start, end)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from suretune.battery.clocks import is_another
 from suretune.battery.folding import flat, is_cjk
 from suretune.battery.negation import DENIES, asks_for_denial, denied
 from suretune.battery.ranges import left_open
@@ -243,6 +244,7 @@ def says(
         stands_alone(text, end)
         and not (text[start].isdigit() and _is_part(text, start, asked))
         and not left_open(text, start, end, asked)
+        and not is_another(text, start, end)
         and (free or not denied(text, start, end, loosely=loosely))
         for start, end in places(text, word)
     )

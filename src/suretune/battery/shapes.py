@@ -29,10 +29,17 @@ def is_exactly(
     options: Sequence[str],
     *,
     case: bool = False,
+    plain: bool = False,
 ) -> bool:
-    """Whether an answer is one of the options and nothing else but signs and a tag around it."""
+    """Whether an answer is one of the options and nothing else but signs and a tag around it.
+
+    `plain`: no signs either, as no punctuation was asked for.
+    """
     if wrapped := _WRAPPED.fullmatch(answer):
         answer = wrapped[2]
+    if plain:
+        text = flat(answer) if case else fold(answer)
+        return " ".join(text.split()) in {option if case else fold(option) for option in options}
     return bare(answer, case=case) in {bare(option, case=case) for option in options}
 
 
@@ -315,12 +322,24 @@ def _is_of(name: str, among: Sequence[str]) -> bool:
 # --- order and length ---------------------------------------------------------------------------
 
 
-def in_order(text: str, items: Sequence[str]) -> bool:
+_LABEL = re.compile(r"(?:[^,.;!?\n、]{0,20}(?:[:为]|[^\W\d_]是|\bis))?[\W\d_]*")
+"""What may stand before a list where it alone was asked for: "the order is:", 结果是."""
+
+
+def in_order(text: str, items: Sequence[str], *, only: bool = False) -> bool:
     """Whether a flat text says these one after the other, each once.
 
     Words said again elsewhere ("apple comes first because ...") do no harm where one sentence or
-    paragraph has them all: then the last that has them decides.
+    paragraph has them all: then the last that has them decides. `only`: nothing else was to be
+    said, neither the list as it was given nor reasons.
     """
+    if only:
+        spans = [next(places(text, item), (0, 0)) for item in items]
+        return (
+            _said(text, items) == list(items)
+            and _LABEL.fullmatch(text[: spans[0][0]]) is not None
+            and not any(map(str.isalnum, text[spans[-1][1] :]))
+        )
     if _said(text, items) == list(items):
         return True
     parts = re.split(r"\n\s*\n|[:?。]|[.!](?=\s|$)|\n(?=.*[,、])", text)
