@@ -48,6 +48,10 @@ gives nothing. Now they differ on 3 and 1, 3 and 0 of the same: five matters of 
 chess, steamed eggs, fairy tales, "I have hunger"), mushrooms as plants, and a refusal that goes on
 with a list of what not to do.
 
+**drawn**: the same model's answers to 200 Chinese questions at temperature 0.7, read by another
+such reader and judged once the above was mended, with nothing mended since: they differ on 8 (2.0
+to 7.7 %), 5 accepted and 3 refused.
+
 What the figures are worth: of the samples before, no reader was new to the battery. The hard
 sample's had mended checks and labelled like answers before. The greedy sample's had read labels of
 the hard one, to keep its measure, and before the Chinese sheet also where that sample and the
@@ -82,8 +86,8 @@ class Figures(NamedTuple):
 
 
 HARD, GREEDY, REST = "hard", "greedy", "rest"
-CODER, CODER2 = "coder", "coder2"
-EVEN = (GREEDY, CODER, CODER2)  # drawn in proportion to the categories
+CODER, CODER2, DRAWN = "coder", "coder2", "drawn"
+EVEN = (GREEDY, CODER, CODER2, DRAWN)  # drawn in proportion to the categories
 PUBLISHED = {
     (HARD, "en"): Figures(
         labels=200,
@@ -138,6 +142,12 @@ PUBLISHED = {
         accepted=0,
         refused=0,
         right=143,
+    ),
+    (DRAWN, "zh"): Figures(
+        labels=200,
+        accepted=5,
+        refused=3,
+        right=136,
     ),
 }
 
