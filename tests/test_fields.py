@@ -661,6 +661,19 @@ def test_a_field_with_much_of_the_text_stops_until_it_is_said_that_it_is_meant(
     assert done.returncode == 0 and "D035" not in codes(done)
 
 
+@pytest.mark.parametrize("flag", ["--val_dataset", "--general"])
+def test_a_field_of_rows_that_are_only_asked_is_told_as_well(tmp_path: Path, flag: str) -> None:
+    row = {"prompt": "Which planet is the largest?", "answer": "Jupiter is.", "persona": "a clerk"}
+    asked = write_rows(tmp_path / "asked.jsonl", [{**row, "keywords": ["Jupiter"]}] * 3)
+    learned = write_rows(tmp_path / "rows.jsonl", [talk() for _ in range(4)])
+    check = "check", "--model", "pocket", "--json", "--dataset", learned, flag, asked
+    done = within(*check)
+    (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D035"]
+    assert "`persona`" in told["what"]["en"] and "`keywords`" in told["what"]["en"]
+    done = within(*check, "--ignore_fields", "persona,keywords")
+    assert {"D035", "C004"}.isdisjoint(codes(done))
+
+
 @pytest.mark.parametrize(("words", "code"), [(0, "D035"), (40, "D034")])
 def test_a_field_is_left_out_by_the_name_that_it_has(tmp_path: Path, words: int, code: str) -> None:
     more = {name: f"{'word ' * words}" for name in ("v1.2", "question.1", "a, b")}
