@@ -246,6 +246,9 @@ def test_a_schema_beside_a_question_and_its_query_stays_what_it_is_about(tmp_pat
         {"conversation_id": "0", "role": "user", "content": "Hi"},
         {"session": "0", "speaker": "Anna", "utterance": "Hi there"},
         {"发言人": "安娜", "发言内容": "你好，今天怎么样？"},
+        {"from": "human", "value": "Hi there"},
+        {"id": "0", "from": "gpt", "value": "Hi. What can I do?"},
+        {"turn": {"role": "user", "content": "Hi there"}},
     ],
 )
 def test_rows_of_one_message_each_are_not_advised_as_pairs(tmp_path: Path, row: Any) -> None:

@@ -82,6 +82,7 @@ def renamed_rows(path: Path, columns: dict[str, str], notes: int = 0) -> list[An
         "发言人,消息内容",
         "conversation_id,role,content",
         "Role,Content",
+        "id,from,value",
     ],
 )
 def test_a_table_of_one_message_a_row_gets_no_advice_that_makes_pairs_of_it(

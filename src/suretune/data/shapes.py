@@ -22,6 +22,7 @@ from suretune.data.columns import (
     has_turns,
     is_filled,
     is_label,
+    is_message,
     only_names,
     turns_of,
 )
@@ -318,7 +319,8 @@ def _ways(value: Mapping[str, Any]) -> Text:
             f"{near.zh}或者不改文件，加上 `{flag}`{left_out.zh}。",
         )
     names = [str(name) for name in value]
-    if is_of_messages(names) and not any(bare(name) in SAYS for name in names):
+    alone = is_of_messages(names) and not any(bare(name) in SAYS for name in names)
+    if alone or any(map(is_message, value.values())):
         return OF_MESSAGES
     texts = worse_first(_texts(value))
     if (listed := unwritten(value)) != ("", ""):
