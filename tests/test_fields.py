@@ -661,6 +661,25 @@ def test_a_field_with_much_of_the_text_stops_until_it_is_said_that_it_is_meant(
     assert done.returncode == 0 and "D035" not in codes(done)
 
 
+@pytest.mark.parametrize("field", ["input", "context", "system"])
+def test_a_field_that_says_that_it_holds_nothing_is_told_with_its_rows(
+    tmp_path: Path, field: str
+) -> None:
+    said = ["nan", "<noinput>", "nan", "NaN", "12 m"]
+    rows = [{"instruction": f"How deep is lake {n}?", field: held, "output": "Very."}
+            for n, held in enumerate(said)]  # fmt: skip
+    done = within(*CHECK, write_rows(tmp_path / "rows.jsonl", rows))
+    (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D035"]
+    for lang in ("en", "zh"):
+        assert f"`{field}` 2 × `nan`" in told["what"][lang]
+        assert f"`{field}` 1 × `<noinput>`" in told["what"][lang]
+        assert "--ignore_fields" not in told["fix"][lang]  # that leaves out `12 m` as well
+
+
+def test_a_question_of_that_word_is_asked() -> None:
+    assert seen({"input": "nan", "output": "Not a number."}) == {}
+
+
 @pytest.mark.parametrize("flag", ["--val_dataset", "--general"])
 def test_a_field_of_rows_that_are_only_asked_is_told_as_well(tmp_path: Path, flag: str) -> None:
     row = {"prompt": "Which planet is the largest?", "answer": "Jupiter is.", "persona": "a clerk"}

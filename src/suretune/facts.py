@@ -34,6 +34,7 @@ class UnusedField:
     share: float
     rows: int
     first: str  # row
+    says: str = ""  # the word by which a field that is read says that it holds nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -335,9 +335,9 @@ def _unused(found: Collected) -> tuple[UnusedField, ...]:
     told = [
         a for name, fields in found.fields.items() for a, stops in fields.facts(name) if not stops
     ]
-    named: dict[str, UnusedField] = {}
+    named: dict[tuple[str, str], UnusedField] = {}
     for about in sorted(told, key=lambda about: -about.share):
-        named.setdefault(about.name, about)
+        named.setdefault((about.name, about.says), about)
     return tuple(named.values())
 
 

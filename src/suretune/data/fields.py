@@ -12,16 +12,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from suretune.data.blank import is_none
 from suretune.data.call_texts import IN_JSON
 from suretune.data.calls import CALL_KEYS, from_json
 from suretune.data.choices import LISTS, choice_fields, is_choice, offered, picks, said_in
-from suretune.data.columns import INPUTS, MESSAGE_LISTS, is_filled, is_label, names_system
+from suretune.data.columns import (
+    INPUTS,
+    MESSAGE_LISTS,
+    is_filled,
+    is_label,
+    names_system,
+    system_of,
+)
 from suretune.data.dialects import plain_turns
 from suretune.data.examples import used_fields
 from suretune.data.field_words import bare
 from suretune.data.key_names import THOUGHTS, is_about, is_mark
 from suretune.data.marks import filled, row_marks
 from suretune.data.refusal import shown
+from suretune.data.shapes import pair_of
 from suretune.data.turns import ROLES, TURN_KEYS
 from suretune.facts import UnusedField
 from suretune.types import Example, Fault, Origin, Text
@@ -64,6 +73,7 @@ class Fields:
 
     used: int = 0  # characters that are
     unused: dict[str, Seen] = field(default_factory=dict)
+    none: dict[tuple[str, str], list[Origin]] = field(default_factory=dict)  # (field, `nan`)
 
     def see(self, value: Any, example: Example) -> None:
         """Count one row."""
@@ -80,6 +90,7 @@ class Fields:
         known = used_fields(example.shape, value)
         if example.rendered not in ("", IN_JSON):  # it was read back from one of these
             known |= {"text", "response"} & value.keys()
+        self._see_none(value, example)
         if len(value.keys() - known):
             marks = {key for key, _ in row_marks(value)}
             said = [value[key].strip() for key in known if isinstance(value.get(key), str)]
@@ -100,6 +111,14 @@ class Fields:
                 self._see_turns(value.get(name), origin)
         if "instances" in known:
             self._see_instances(value.get("instances"), origin)
+
+    def _see_none(self, value: Mapping[str, Any], example: Example) -> None:
+        """Fields beside a question that say that they hold nothing: they are not asked."""
+        asks = pair_of(value) if example.shape in ASKED[1:] else None
+        for name in (*INPUTS, system_of(value)):
+            held = value.get(name)
+            if isinstance(held, str) and is_none(held) and not (asks and name == asks[0]):
+                self.none.setdefault((name, held.strip()), []).append(example.origin)
 
     def _see_place(
         self,
@@ -175,6 +194,8 @@ class Fields:
         for name, seen in self.unused.items():
             stops = name in heard or self._needed(name, options)
             yield UnusedField(dataset, name, shares[name], seen.rows, str(seen.first)), stops
+        for (name, says), rows in self.none.items():
+            yield UnusedField(dataset, name, 0.0, len(rows), str(rows[0]), says), False
 
     def _options(self) -> list[str]:
         """The fields with what can be chosen, that say it."""

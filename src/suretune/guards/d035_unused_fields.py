@@ -2,6 +2,7 @@
 
 What it looks at: every field of a row or a turn that its shape does not use: ids, sources, labels,
 scores, and what holds less than a fifth of the text of its dataset. The share of the text is named.
+And every `input`, context or system prompt that only says `nan` or `<noinput>`: none is there.
 
 Why it matters: it is what most files have and hardly ever a loss; but nothing is left out unsaid.
 
@@ -11,7 +12,7 @@ question; `--ignore_fields a,b` leaves them out without this note.
 D035 unused-fields：有些字段不会送给模型。
 
 检查内容：一行或一轮里当前格式用不到的字段：编号、来源、标签、分数，以及占数据集文字不到两成的内
-容；会写出占比。
+容；会写出占比。还有只写着 `nan` 或 `<noinput>` 的 `input`、上下文和系统提示词：等于没有写。
 
 影响：大多数文件都有这样的字段，通常没有损失；列出来，是为了不悄悄略过任何内容。
 
@@ -32,7 +33,7 @@ _PARTED = re.compile("[,，、；;]")  # a flag's list of names ends one there
 def check(facts: DataFacts) -> Values | None:
     if not facts.unused_fields:
         return None
-    names = dict.fromkeys(_key(one.name) for one in facts.unused_fields)
+    names = dict.fromkeys(_key(one.name) for one in facts.unused_fields if not one.says)
     shown = ", ".join(map(_share, facts.unused_fields[:6]))
     more = len(facts.unused_fields) - 6
     return {
@@ -51,7 +52,7 @@ def _key(name: str) -> str:
 
 
 def _meant(names: str) -> Text:
-    if not names:  # the only one has an empty key, or one with a comma: no flag can say that
+    if not names:  # an empty key, one with a comma, a `nan`: no flag can say that
         return Text("Nothing needs mending if that is meant.", "如果本意如此，不需要改。")
     flag = f"--ignore_fields {shlex.quote(names)}"
     return Text(
@@ -61,6 +62,8 @@ def _meant(names: str) -> Text:
 
 
 def _share(one: UnusedField) -> str:
+    if one.says:
+        return f"`{one.name}` {one.rows} × `{one.says}`"
     return f"`{one.name}` {one.share:.0%}" if one.share >= 0.005 else f"`{one.name}` <1%"
 
 
