@@ -151,7 +151,6 @@ def test_the_better_answer_can_be_learned_as_advised(tmp_path: Path, kind: str) 
     [
         {"conversations": [{"from": "human", "value": "a"}],
          "chosen": {"from": "gpt", "value": "b"}, "rejected": {"from": "gpt", "value": "c"}},
-        {"prompt": "a", "completion": "b", "label": True},
         {"chosen": "Human: a Assistant: b", "rejected": "Human: a Assistant: c"},
     ],
 )  # fmt: skip

@@ -12,7 +12,8 @@ import pytest
 
 from conftest import as_json, codes, within, write_rows
 from suretune.data.examples import to_example
-from suretune.data.fields import Fields, without
+from suretune.data.fields import Fields
+from suretune.data.ignored import without
 from suretune.types import Example, Fault, Origin, Row
 
 HERE = Origin("rows.jsonl", 7)
@@ -242,6 +243,62 @@ def test_rows_that_are_marked_as_wrong_can_be_left_out_or_learned(tmp_path: Path
     for flags, count in ((("--on_bad_row", "skip"), 3), (("--ignore_fields", "is_correct"), 6)):
         done = within(*CHECK, file, *flags)
         assert done.returncode == 0 and as_json(done)["plan"]["rows"] == count
+
+
+GRADED = [("score", 0, 1), ("score", "0.0", "0.5"), ("reward", -1, 1), ("correct", False, True),
+          ("grade", "Wrong", "correct"), ("model_verdict", "fail", "pass"), ("label", "False", "True"),
+          ("是否正确", "否", "是"), ("评价", "错误", "基本正确，但不完整"), ("得分", "0", "1")]  # fmt: skip
+
+
+def graded(name: str, wrong: Any, right: Any) -> list[dict[str, Any]]:
+    return [{"query": f"{PAIR['query']} {n}", "response": f"{n} is it.", name: held}
+            for n, held in enumerate((right, wrong, right, wrong, right, None))]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "wrong", "right"), GRADED)
+def test_a_field_that_calls_some_answers_wrong_stops_until_it_is_said_what_it_means(
+    tmp_path: Path, name: str, wrong: Any, right: Any
+) -> None:
+    rows = graded(name, wrong, right)
+    if right == "基本正确，但不完整":
+        rows[0][name] = "正确"
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    done = within(*CHECK, file)
+    (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D034"]
+    assert done.returncode == 3 and "2 / 5" in told["what"]["en"] and ":2" in told["what"]["zh"]
+    for lang in ("en", "zh"):
+        ways = [shlex.split(way) for way in told["fix"][lang].split("`")[1::2]]
+        for flags, count in zip(ways, (4, 6), strict=False):
+            done = within(*CHECK, file, *flags)
+            assert done.returncode == 0 and as_json(done)["plan"]["rows"] == count
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [("score", 0, 5), ("score", 0, 0), ("score", 0.2, 0.9), ("toxicity", 0, 1), ("grade", "A", "F"),
+     ("label", "spam", "ham"), ("score", "", "1")],
+)  # fmt: skip
+def test_points_votes_and_classes_are_no_grades(name: str, one: Any, other: Any) -> None:
+    assert not any(stops for _, stops in seen(*graded(name, one, other)).values())
+
+
+def test_what_goes_with_a_few_answers_is_their_class() -> None:
+    rows = [{"query": f"Is {n} even?", "response": ("No.", "Yes.")[n % 2], "label": n % 2}
+            for n in range(8)]  # fmt: skip
+    assert seen(*rows)["label"] == (0.0, False)
+
+
+def test_the_good_ones_of_answers_that_are_marked_good_or_bad_are_learned(tmp_path: Path) -> None:
+    for name in ("label", "kto_tag"):
+        rows = [{"prompt": f"{PAIR['query']} {n}", "completion": f"{n}", name: n % 3 > 0}
+                for n in range(6)]  # fmt: skip
+        file = write_rows(tmp_path / f"{name}.jsonl", rows)
+        told = as_json(within(*CHECK, file))["findings"][0]
+        assert told["code"] == "D024"
+        ways = [shlex.split(way) for way in told["fix"]["zh"].split("`")[1::2]]
+        for flags, count in zip(ways, (4, 6), strict=False):
+            done = within(*CHECK, file, *flags)
+            assert done.returncode == 0 and as_json(done)["plan"]["rows"] == count
 
 
 # --- nulls --------------------------------------------------------------------------------------

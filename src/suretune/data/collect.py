@@ -14,7 +14,8 @@ from typing import Any
 
 from suretune.data.cache import SampleCache, open_cache
 from suretune.data.examples import to_example
-from suretune.data.fields import Fields, without
+from suretune.data.fields import Fields
+from suretune.data.ignored import without
 from suretune.data.fitness import folds_system
 from suretune.data.identity import answer_of, question_of
 from suretune.data.ledger import Entry
