@@ -90,6 +90,7 @@ class DataFacts:
     duplicate_rows: tuple[str, ...]  # `copy = row`, with their files
     context: int  # tokens that the model was built for; 0 where nobody knows
     length_asked: bool  # --max_length was given
+    escaped_text: tuple[str, ...] = ()  # rows with `_x000D_` and the like
     unused_fields: tuple[UnusedField, ...] = ()  # that may be passed over
     rewritten: Mapping[int, tuple[int, str]] = field(default_factory=dict)  # rows, the first
     template: str = ""  # the model or the file that the template is of

@@ -295,6 +295,7 @@ def data_facts(
         mixed_shapes=_mixed(found),
         allow_mixed=asked.mixed_shapes,
         broken_text=texts.broken,
+        escaped_text=texts.escaped,
         hidden_text=texts.hidden,
         secrets=texts.secrets,
         personal=texts.personal,
