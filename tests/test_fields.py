@@ -245,9 +245,18 @@ def test_rows_that_are_marked_as_wrong_can_be_left_out_or_learned(tmp_path: Path
         assert done.returncode == 0 and as_json(done)["plan"]["rows"] == count
 
 
-GRADED = [("score", 0, 1), ("score", "0.0", "0.5"), ("reward", -1, 1), ("correct", False, True),
-          ("grade", "Wrong", "correct"), ("model_verdict", "fail", "pass"), ("label", "False", "True"),
-          ("是否正确", "否", "是"), ("评价", "错误", "基本正确，但不完整"), ("得分", "0", "1")]  # fmt: skip
+GRADED = [
+    ("score", 0, 1),
+    ("score", "0.0", "0.5"),
+    ("reward", -1, 1),
+    ("correct", False, True),
+    ("grade", "Wrong", "correct"),
+    ("model_verdict", "fail", "pass"),
+    ("label", "False", "True"),
+    ("是否正确", "否", "是"),
+    ("评价", "错误", "基本正确，但不完整"),
+    ("得分", "0", "1"),
+]
 
 
 def graded(name: str, wrong: Any, right: Any) -> list[dict[str, Any]]:

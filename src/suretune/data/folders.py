@@ -24,6 +24,10 @@ from suretune.splits import is_split, is_topic, splits_of
 from suretune.types import Fault, Origin, Text
 
 LEARNED, MEASURED = "train", "validation"  # what a dataset is for
+ORDERS = {  # the splits that are meant, the likeliest first
+    LEARNED: ("train", "validation", "test"),
+    MEASURED: ("validation", "test", "train"),
+}
 # Files about data, which come with it and hold no row.
 _ABOUT = {
     INFO,
@@ -135,8 +139,7 @@ def _of_role(files: Sequence[Path], role: str) -> tuple[list[Path], dict[str, li
         if role == LEARNED and is_topic(file.name, names):
             split = ""
         by_split.setdefault(split or "train", []).append(file)
-    order = ("train", "validation", "test") if role == LEARNED else ("validation", "test", "train")
-    chosen = next((split for split in order if split in by_split), "")
+    chosen = next((split for split in ORDERS[role] if split in by_split), "")
     return by_split.pop(chosen, []), by_split
 
 

@@ -26,8 +26,8 @@ SECRET = re.compile(
     r"|sk-[A-Za-z0-9]{32,}|sk-(?:proj|ant|or)-[A-Za-z0-9_-]{20,})(?![A-Za-z0-9])"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
-# What a sheet's file cannot hold as it is: control characters, halves of a pair, and `_` before such
-# a text. Programs that read .xlsx without Excel leave it so.
+# What a sheet's file cannot hold as it is: control characters, halves of a pair, and `_` before
+# such a text. Programs that read .xlsx without Excel leave it so.
 ESCAPED = re.compile(
     "_x(?:00[01][0-9A-F]|00(?:20|5F|7F|A0)|FEFF|FFF[EF]|D[89A-F][0-9A-F]{2})_", re.IGNORECASE
 )

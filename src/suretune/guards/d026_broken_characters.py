@@ -18,8 +18,8 @@ D026 broken-characters：有些文本从别的程序导出时已经坏了。
 
 影响：文件本身合法，训练也不报错；但模型学到的就是乱码，丢掉的字符也猜不回来。
 
-怎么改：从原始来源重新导出；如果文件本身是别的编码，就用 `--encoding gb18030` 指明。Excel 的这种写法，
-用检查结果里的命令另存一份去掉它的文件；从 Excel 里另存为 CSV（UTF-8）就不会有。
+怎么改：从原始来源重新导出；如果文件本身是别的编码，就用 `--encoding gb18030` 指明。Excel 的这种写
+法，用检查结果里的命令另存一份去掉它的文件；从 Excel 里另存为 CSV（UTF-8）就不会有。
 """
 
 from suretune.facts import DataFacts
@@ -28,7 +28,8 @@ from suretune.types import Text
 
 # An escaped `_` is set aside first: `_x005F_x000D_` is what a cell that speaks of `_x000D_` holds.
 SCRIPT = (
-    r"s/_x005[fF]_/\x01/g; s/_x(000[dD]|[dD][89a-fA-F][0-9a-fA-F]{2}|[fF]{3}[eEfF]|[fF][eE][fF]{2})_//g"
+    r"s/_x005[fF]_/\x01/g"
+    r"; s/_x(000[dD]|[dD][89a-fA-F][0-9a-fA-F]{2}|[fF]{3}[eEfF]|[fF][eE][fF]{2})_//g"
     r"; s/_x00([01][0-9a-fA-F]|20|7[fF]|[aA]0)_/ /g; s/\x01/_/g"
 )
 EXPORT = Text(
