@@ -132,6 +132,13 @@ COMPARED: dict[str, tuple[Any, list[tuple[str, str]]]] = {
          "rejected_response": "c"},
         [("user", "a"), ("assistant", "b")],
     ),
+    "of a student": (
+        {"question": "a", "student_answer": "c", "reference_answer": "b", "score": 0},
+        [("user", "a"), ("assistant", "b")],
+    ),
+    "标准答案": (
+        {"问题": "a", "学生答案": "c", "标准答案": "b"}, [("user", "a"), ("assistant", "b")],
+    ),
     "with a label": ({"text": "a", "label": "b"}, [("user", "a"), ("assistant", "b")]),
 }  # fmt: skip
 
