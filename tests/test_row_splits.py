@@ -54,7 +54,10 @@ def test_rows_of_one_split_are_read_and_the_others_set_aside(
 
 @pytest.mark.parametrize(
     ("name", "held", "split"),
-    [("split", "test", "test"), ("dataSplit", "dev", "validation"), ("划分", "测试", "test"),
+    [("is_test", True, "test"), ("是否测试", "是", "test"), ("is_val", "1", "validation"),
+     ("is_test", False, "train"), ("is_tested", True, ""), ("split", "heldout", "test"),
+     ("data_type", "train", "train"), ("data_type", "test of wits", ""),
+     ("split", "test", "test"), ("dataSplit", "dev", "validation"), ("划分", "测试", "test"),
      ("set", "test", "test"), ("subset", "test of wits", ""), ("数据集", "软件测试", ""),
      ("category", "test", ""), ("split", 1, ""), ("split", "even", "")],
 )  # fmt: skip
@@ -81,6 +84,15 @@ def test_rows_for_measuring_are_told_and_can_measure_or_be_learned(
         assert [(d["train"], d["held_out"], d["left_out"]) for d in data] == [(4, 0, 2), (0, 2, 4)]
         done = within(*CHECK, file, *learn, "--split_dataset_ratio", 0)
         assert as_json(done)["plan"]["rows"] == 6 and "D038" not in codes(done)
+
+
+def test_marks_of_two_splits_are_one_sign(tmp_path: Path) -> None:
+    rows = [{**row, "is_test": n == 1, "is_val": n == 2} for n, row in enumerate(rows_of(*"aaaa"))]
+    for row in rows:
+        del row["split"]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    done = within(*CHECK, file, "--split_dataset_ratio", 0)
+    assert as_json(done)["plan"]["rows"] == 2 and "D035" not in codes(done)
 
 
 def test_a_row_that_is_set_aside_is_in_the_ledger(tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ _NAMES = frozenset(
         "eval_result",
         "result",
         "feedback",
+        "thumb",
+        "thumbs",
         "正确",
         "是否正确",
         "正确与否",
@@ -56,19 +58,24 @@ _NAMES = frozenset(
         "评测结果",
         "批改",
         "质量",
+        "质检结果",
+        "审核结果",
+        "人工评分",
     )
 )
 _ENDS = ("_correct", "_correctness", "_passed", "_verdict", "_grade")
 _WRONG = frozenset(
     (
-        *("false", "no", "wrong", "incorrect", "bad", "fail", "failed", "thumbs_down", "dislike"),
+        *("false", "no", "wrong", "incorrect", "bad", "fail", "failed", "thumbs_down", "down"),
+        *("dislike", "disliked"),
         *("否", "错", "错误", "不正确", "不对", "不合格", "不通过", "未通过", "差", "坏"),
         *("×", "✗", "✘", "❌", "👎"),
     )
 )
 _RIGHT = frozenset(
     (
-        *("true", "yes", "right", "correct", "good", "pass", "passed", "thumbs_up", "like"),
+        *("true", "yes", "right", "correct", "good", "pass", "passed", "thumbs_up", "up"),
+        *("like", "liked"),
         *("是", "对", "正确", "合格", "通过", "好", "√", "✓", "✔", "✅", "👍"),
     )
 )

@@ -11,6 +11,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from suretune import typed
 from suretune.data.folders import LEARNED, MEASURED, ORDERS
@@ -23,17 +24,31 @@ from suretune.types import Fault, Origin, Row, Text
 
 _SAYS = frozenset(("split", "data_split", "dataset_split", "划分", "数据划分", "数据集划分"))
 # These may name anything: the word of a split has to be all that they say.
-_MAY_SAY = frozenset(("set", "subset", "partition", "phase", "usage", "集合", "数据集", "用途"))
+_MAY_SAY = frozenset(
+    (
+        *("set", "subset", "partition", "phase", "usage", "data_type", "dataset_type"),
+        *("集合", "数据集", "用途", "数据类型", "样本类型"),
+    )
+)
+_IS = {  # yes
+    **dict.fromkeys(("is_test", "is_eval", "is_holdout", "是否测试", "是否测试集"), "test"),
+    **dict.fromkeys(("is_val", "is_valid_set", "is_validation", "is_dev"), "validation"),
+}
 
 
 def split_of(row: Row) -> tuple[str, str]:
     """(the field that tells it, the split of a row); '' and '' where none does."""
+    no = ""
     for key, held in row.value.items() if isinstance(row.value, Mapping) else ():
         name = folded(str(key))
+        if name in _IS:
+            if str(held).strip().lower() in ("true", "1", "yes", "是"):
+                return str(key), _IS[name]
+            no = str(key)
         says = isinstance(held, str) and (name in _SAYS or (name in _MAY_SAY and is_split(held)))
         if says and (found := splits_of(held)):
             return str(key), found[0]
-    return "", ""
+    return (no, LEARNED) if no else ("", "")
 
 
 @dataclass(slots=True)
@@ -65,7 +80,7 @@ class OneSplit:
             elif rank:
                 held.append((item, split))
             else:  # the field is read, so it is none that nobody reads
-                yield replace(item, value={k: v for k, v in item.value.items() if k != name})
+                yield replace(item, value=_without(item.value, name))
         yield from (row for row, _ in held)
 
     def note(self, measures: Iterable[str]) -> Fault | None:
@@ -126,3 +141,7 @@ class OneSplit:
             f"Such rows were set aside for measuring. {way.en} To learn them too: {flag}.",
             f"这样的数据是留作评估的。{way.zh}确实也要训练：{flag}。",
         )
+
+
+def _without(value: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {k: held for k, held in value.items() if k != name and folded(str(k)) not in _IS}
