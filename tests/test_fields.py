@@ -731,7 +731,7 @@ def test_a_field_with_much_of_the_text_stops_until_it_is_said_that_it_is_meant(
 def test_a_field_that_says_that_it_holds_nothing_is_told_with_its_rows(
     tmp_path: Path, field: str
 ) -> None:
-    said = ["nan", "<noinput>", "nan", "NaN", "12 m"]
+    said = ["nan", "<noinput>", "nan", "NaN", "12 m", "None", "None", " None", "null", "null"]
     rows = [{"instruction": f"How deep is lake {n}?", field: held, "output": "Very."}
             for n, held in enumerate(said)]  # fmt: skip
     done = within(*CHECK, write_rows(tmp_path / "rows.jsonl", rows))
@@ -739,6 +739,7 @@ def test_a_field_that_says_that_it_holds_nothing_is_told_with_its_rows(
     for lang in ("en", "zh"):
         assert f"`{field}` 2 × `nan`" in told["what"][lang]
         assert f"`{field}` 1 × `<noinput>`" in told["what"][lang]
+        assert f"`{field}` 3 × `None`" in told["what"][lang] and "null" not in told["what"][lang]
         assert "--ignore_fields" not in told["fix"][lang]  # that leaves out `12 m` as well
 
 

@@ -35,6 +35,7 @@ class UnusedField:
     rows: int
     first: str  # row
     says: str = ""  # the word by which a field that is read says that it holds nothing
+    asked: bool = False  # that word is asked, as it may be meant
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from suretune.data.blank import is_none
+from suretune.data.blank import is_none, may_be_none
 from suretune.data.call_texts import IN_JSON
 from suretune.data.calls import CALL_KEYS, from_json
 from suretune.data.choices import LISTS, choice_fields, is_choice, offered, picks, said_in
@@ -42,6 +42,7 @@ PROSE = 100  # characters of a text, on average, that is more than a note of whe
 KINDS = 24  # different short texts, each in three rows or more: they sort the rows
 SHORT = 40  # characters
 AROUND = 300  # characters: "Below is an instruction that describes a task ..."
+OFTEN = 3  # rows with `None` for an input: then it is hardly meant
 OF_TURNS = "messages[]."
 OF_CALLS = f"{OF_TURNS}tool_calls[]."
 OF_PARTS = f"{OF_TURNS}content[]."
@@ -118,11 +119,13 @@ class Fields:
             self._see_instances(value.get("instances"), origin)
 
     def _see_none(self, value: Mapping[str, Any], example: Example) -> None:
-        """Fields beside a question that say that they hold nothing: they are not asked."""
+        """Fields beside a question that say that they hold nothing."""
         asks = pair_of(value) if example.shape in ASKED[1:] else None
         for name in (*INPUTS, system_of(value)):
             held = value.get(name)
-            if isinstance(held, str) and is_none(held) and not (asks and name == asks[0]):
+            if not isinstance(held, str) or (asks and name == asks[0]):
+                continue
+            if is_none(held) or may_be_none(held):
                 self.none.setdefault((name, held.strip()), []).append(example.origin)
 
     def _see_place(
@@ -201,7 +204,20 @@ class Fields:
             stops = name in graded or name in heard or self._needed(name, options)
             yield UnusedField(dataset, name, shares[name], seen.rows, str(seen.first)), stops
         for (name, says), rows in self.none.items():
-            yield UnusedField(dataset, name, 0.0, len(rows), str(rows[0]), says), False
+            asked = not is_none(says)
+            if not asked or len(rows) >= OFTEN:
+                yield (
+                    UnusedField(
+                        dataset,
+                        name,
+                        share=0.0,
+                        rows=len(rows),
+                        first=str(rows[0]),
+                        says=says,
+                        asked=asked,
+                    ),
+                    False,
+                )
 
     def _options(self) -> list[str]:
         """The fields with what can be chosen, that say it."""

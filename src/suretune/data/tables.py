@@ -50,8 +50,8 @@ def csv_rows(
     sample = _sample(feed)
     if said := SEPARATOR.fullmatch(sample[0]) if sample else None:
         delimiter, sample = said[1].replace("\\t", "\t") or delimiter, sample[1:]
-    if not said and (below := _below_title(feed, columns)):
-        raise Refused(_titled(sample[0], below, Origin(file, 1)))
+    if not said and (named := _below_title(feed, columns)):
+        raise Refused(_titled(sample[0], named, Origin(file, 1)))
     delimiter, quote = _dialect(sample, delimiter, columns)
     source = _Lines(feed, file, Tight(delimiter, quote))
     source.passed = bool(said)

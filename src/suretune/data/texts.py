@@ -84,7 +84,7 @@ def is_broken(text: str) -> bool:
 
 def is_escaped(text: str) -> bool:
     """A character stands there as the file of a sheet writes it: `_x000D_`."""
-    return "_x" in text.lower() and bool(ESCAPED.search(text))
+    return "_x" in text and bool(ESCAPED.search(text))
 
 
 def is_hidden(text: str) -> bool:
