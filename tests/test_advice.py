@@ -132,6 +132,13 @@ COMPARED: dict[str, tuple[Any, list[tuple[str, str]]]] = {
          "rejected_response": "c"},
         [("user", "a"), ("assistant", "b")],
     ),
+    "of a student": (
+        {"question": "a", "student_answer": "c", "reference_answer": "b", "score": 0},
+        [("user", "a"), ("assistant", "b")],
+    ),
+    "标准答案": (
+        {"问题": "a", "学生答案": "c", "标准答案": "b"}, [("user", "a"), ("assistant", "b")],
+    ),
     "with a label": ({"text": "a", "label": "b"}, [("user", "a"), ("assistant", "b")]),
 }  # fmt: skip
 
@@ -151,7 +158,6 @@ def test_the_better_answer_can_be_learned_as_advised(tmp_path: Path, kind: str) 
     [
         {"conversations": [{"from": "human", "value": "a"}],
          "chosen": {"from": "gpt", "value": "b"}, "rejected": {"from": "gpt", "value": "c"}},
-        {"prompt": "a", "completion": "b", "label": True},
         {"chosen": "Human: a Assistant: b", "rejected": "Human: a Assistant: c"},
     ],
 )  # fmt: skip
@@ -246,6 +252,9 @@ def test_a_schema_beside_a_question_and_its_query_stays_what_it_is_about(tmp_pat
         {"conversation_id": "0", "role": "user", "content": "Hi"},
         {"session": "0", "speaker": "Anna", "utterance": "Hi there"},
         {"发言人": "安娜", "发言内容": "你好，今天怎么样？"},
+        {"from": "human", "value": "Hi there"},
+        {"id": "0", "from": "gpt", "value": "Hi. What can I do?"},
+        {"turn": {"role": "user", "content": "Hi there"}},
     ],
 )
 def test_rows_of_one_message_each_are_not_advised_as_pairs(tmp_path: Path, row: Any) -> None:

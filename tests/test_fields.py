@@ -12,7 +12,8 @@ import pytest
 
 from conftest import as_json, codes, within, write_rows
 from suretune.data.examples import to_example
-from suretune.data.fields import Fields, without
+from suretune.data.fields import Fields
+from suretune.data.ignored import without
 from suretune.types import Example, Fault, Origin, Row
 
 HERE = Origin("rows.jsonl", 7)
@@ -242,6 +243,71 @@ def test_rows_that_are_marked_as_wrong_can_be_left_out_or_learned(tmp_path: Path
     for flags, count in ((("--on_bad_row", "skip"), 3), (("--ignore_fields", "is_correct"), 6)):
         done = within(*CHECK, file, *flags)
         assert done.returncode == 0 and as_json(done)["plan"]["rows"] == count
+
+
+GRADED = [
+    ("score", 0, 1),
+    ("score", "0.0", "0.5"),
+    ("reward", -1, 1),
+    ("correct", False, True),
+    ("grade", "Wrong", "correct"),
+    ("model_verdict", "fail", "pass"),
+    ("label", "False", "True"),
+    ("是否正确", "否", "是"),
+    ("评价", "错误", "基本正确，但不完整"),
+    ("得分", "0", "1"),
+]
+
+
+def graded(name: str, wrong: Any, right: Any) -> list[dict[str, Any]]:
+    return [{"query": f"{PAIR['query']} {n}", "response": f"{n} is it.", name: held}
+            for n, held in enumerate((right, wrong, right, wrong, right, None))]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "wrong", "right"), GRADED)
+def test_a_field_that_calls_some_answers_wrong_stops_until_it_is_said_what_it_means(
+    tmp_path: Path, name: str, wrong: Any, right: Any
+) -> None:
+    rows = graded(name, wrong, right)
+    if right == "基本正确，但不完整":
+        rows[0][name] = "正确"
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    done = within(*CHECK, file)
+    (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D034"]
+    assert done.returncode == 3 and "2 / 5" in told["what"]["en"] and ":2" in told["what"]["zh"]
+    for lang in ("en", "zh"):
+        ways = [shlex.split(way) for way in told["fix"][lang].split("`")[1::2]]
+        for flags, count in zip(ways, (4, 6), strict=False):
+            done = within(*CHECK, file, *flags)
+            assert done.returncode == 0 and as_json(done)["plan"]["rows"] == count
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [("score", 0, 5), ("score", 0, 0), ("score", 0.2, 0.9), ("toxicity", 0, 1), ("grade", "A", "F"),
+     ("label", "spam", "ham"), ("score", "", "1")],
+)  # fmt: skip
+def test_points_votes_and_classes_are_no_grades(name: str, one: Any, other: Any) -> None:
+    assert not any(stops for _, stops in seen(*graded(name, one, other)).values())
+
+
+def test_what_goes_with_a_few_answers_is_their_class() -> None:
+    rows = [{"query": f"Is {n} even?", "response": ("No.", "Yes.")[n % 2], "label": n % 2}
+            for n in range(8)]  # fmt: skip
+    assert seen(*rows)["label"] == (0.0, False)
+
+
+def test_the_good_ones_of_answers_that_are_marked_good_or_bad_are_learned(tmp_path: Path) -> None:
+    for name in ("label", "kto_tag"):
+        rows = [{"prompt": f"{PAIR['query']} {n}", "completion": f"{n}", name: n % 3 > 0}
+                for n in range(6)]  # fmt: skip
+        file = write_rows(tmp_path / f"{name}.jsonl", rows)
+        told = as_json(within(*CHECK, file))["findings"][0]
+        assert told["code"] == "D024"
+        ways = [shlex.split(way) for way in told["fix"]["zh"].split("`")[1::2]]
+        for flags, count in zip(ways, (4, 6), strict=False):
+            done = within(*CHECK, file, *flags)
+            assert done.returncode == 0 and as_json(done)["plan"]["rows"] == count
 
 
 # --- nulls --------------------------------------------------------------------------------------
@@ -659,6 +725,39 @@ def test_a_field_with_much_of_the_text_stops_until_it_is_said_that_it_is_meant(
     assert "`id`" in told["what"]["en"] and not told["stops"]
     done = within(*CHECK, file, "--ignore_fields", "notes,id")
     assert done.returncode == 0 and "D035" not in codes(done)
+
+
+@pytest.mark.parametrize("field", ["input", "context", "system"])
+def test_a_field_that_says_that_it_holds_nothing_is_told_with_its_rows(
+    tmp_path: Path, field: str
+) -> None:
+    said = ["nan", "<noinput>", "nan", "NaN", "12 m", "None", "None", " None", "null", "null"]
+    rows = [{"instruction": f"How deep is lake {n}?", field: held, "output": "Very."}
+            for n, held in enumerate(said)]  # fmt: skip
+    done = within(*CHECK, write_rows(tmp_path / "rows.jsonl", rows))
+    (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D035"]
+    for lang in ("en", "zh"):
+        assert f"`{field}` 2 × `nan`" in told["what"][lang]
+        assert f"`{field}` 1 × `<noinput>`" in told["what"][lang]
+        assert f"`{field}` 3 × `None`" in told["what"][lang] and "null" not in told["what"][lang]
+        assert "--ignore_fields" not in told["fix"][lang]  # that leaves out `12 m` as well
+
+
+def test_a_question_of_that_word_is_asked() -> None:
+    assert seen({"input": "nan", "output": "Not a number."}) == {}
+
+
+@pytest.mark.parametrize("flag", ["--val_dataset", "--general"])
+def test_a_field_of_rows_that_are_only_asked_is_told_as_well(tmp_path: Path, flag: str) -> None:
+    row = {"prompt": "Which planet is the largest?", "answer": "Jupiter is.", "persona": "a clerk"}
+    asked = write_rows(tmp_path / "asked.jsonl", [{**row, "keywords": ["Jupiter"]}] * 3)
+    learned = write_rows(tmp_path / "rows.jsonl", [talk() for _ in range(4)])
+    check = "check", "--model", "pocket", "--json", "--dataset", learned, flag, asked
+    done = within(*check)
+    (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D035"]
+    assert "`persona`" in told["what"]["en"] and "`keywords`" in told["what"]["en"]
+    done = within(*check, "--ignore_fields", "persona,keywords")
+    assert {"D035", "C004"}.isdisjoint(codes(done))
 
 
 @pytest.mark.parametrize(("words", "code"), [(0, "D035"), (40, "D034")])

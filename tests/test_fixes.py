@@ -254,6 +254,7 @@ HIDDEN = (
     "\u202eright\u202c", "\x1b[31mred\x1b[0m", "\x07bell", "tags\U000e0041\U000e0042",
     "a \\\\u202e that is spoken of, and \u2066one\u2069", "form\b\f\x7ffeed",
 )  # fmt: skip
+ESCAPED = ("One._x000D_\nTwo._x000d_", "a_x0009_b", "snake_x005F_case", "_xD83D__xDE00_ smiles")
 SPOKEN = r'{"query": "How?", "response": "Write \\u0000, not \u0000\u0000 or \\\u0000."}'
 NOTE = "What somebody has written down about this row, at some length, for whoever reads it."
 
@@ -367,6 +368,7 @@ TRIED: Mapping[str, Try] = {
     "D023": Try(with_mark, shell),
     "D024": Try(compared, put),
     "D025": Try(rows(said("1 2 " * 300), then=f"{POCKET} --max_length 90 --over_long drop"), put),
+    "D026 of a sheet": Try(rows(*[said(text) for text in ESCAPED]), copied),
     "D027": Try(rows(*[said(text) for text in HIDDEN]), copied),
     "D027 escaped": Try(rows(*[json.dumps(said(text)) for text in HIDDEN]), copied),
     "D034": Try(only(*[{**row, "notes": f"{NOTE} {n}"} for n, row in enumerate(GOOD)]), put),
@@ -458,7 +460,6 @@ NOT_TRIED: Mapping[str, str] = {
     "S045": "a network",
     "S053": "test_hub_runs.py::test_what_was_altered_in_the_cache_is_no_row_of_a_run",
     "S052": "test_hub_runs.py::test_a_public_repository_gets_an_adapter_only_where_that_is_said",
-    "D026": "an export from elsewhere",
     "D028": "a secret that is revoked where it was issued",
     "D029": "rows of init: test_first_hour.py",
     "D030": "other rows",

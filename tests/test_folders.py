@@ -166,8 +166,25 @@ def test_a_folder_of_folders_says_what_to_type(tmp_path: Path) -> None:
         write_rows(tmp_path / "d" / name / "a.jsonl", ROWS)
     files, (fault,) = read(tmp_path / "d")
     assert not files and fault.kind == "no-rows" and fault.hint is not None
+    ((learned, flag, measured),) = flags(fault.hint.en, "--dataset")
+    assert (learned, flag) == (str(tmp_path / "d" / "train"), "--val_dataset")
+    assert measured == str(tmp_path / "d" / "test")
+    told = parse_source(str(tmp_path / "d"), "validation", "--val_dataset")
+    assert (
+        isinstance(told, Fault)
+        and told.hint
+        and flags(told.hint.en, "--val_dataset") == [[measured]]
+    )
+
+
+def test_folders_without_a_split_are_named_together(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "d" / name).mkdir(parents=True)
+        write_rows(tmp_path / "d" / name / "a.jsonl", ROWS)
+    _, (fault,) = read(tmp_path / "d")
+    assert fault.hint is not None
     (paths,) = flags(fault.hint.en, "--dataset")
-    assert paths == [str(tmp_path / "d" / "test"), str(tmp_path / "d" / "train")]
+    assert paths == [str(tmp_path / "d" / "a"), str(tmp_path / "d" / "b")]
 
 
 def test_the_same_folder_learns_and_measures_on_the_command_line(tmp_path: Path) -> None:

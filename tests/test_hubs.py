@@ -666,6 +666,13 @@ text
         (["my_latest_rows.jsonl", "training_notes.md"], "", (), "train", ["my_latest_rows.jsonl"]),
         (["evaluation_of_cooks.jsonl"], "", (), "train", ["evaluation_of_cooks.jsonl"]),
         (["训练集.csv", "测试集.csv"], "", (), "train", ["训练集.csv"]),
+        (["训练集.csv", "软件测试数据.csv"], "", (), "train", ["训练集.csv", "软件测试数据.csv"]),
+        (["train/a.csv", "软件测试数据/b.csv"], "", (), "train",
+         ["train/a.csv", "软件测试数据/b.csv"]),
+        (["客服训练集.csv", "客服测试数据.csv"], "", (), "train", ["客服训练集.csv"]),
+        (["客服训练集.csv", "客服测试数据.csv"], "", (), "validation", ["客服测试数据.csv"]),
+        (["软件测试数据/train.csv", "软件测试数据/验证集.csv"], "", (), "validation",
+         ["软件测试数据/验证集.csv"]),
         ([".cache/x.json", "rows.json.gz"], "", (), "train", ["rows.json.gz"]),
     ],
 )  # fmt: skip

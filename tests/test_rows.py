@@ -8,6 +8,8 @@ import io
 import json
 import os
 import random
+import shutil
+import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
@@ -552,6 +554,22 @@ def test_a_list_on_each_line_is_called_so(folder: Path, value: Any, jq: bool, en
     packed = f"`gzip -dc {path} | jq -c '.[]'`"
     command = packed if ending.endswith("gz") else f"`jq -c '.[]' {path}`"
     assert (command in fault.hint.en) is (command in fault.hint.zh) is jq
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="jq")
+@pytest.mark.parametrize("ending", ["json", "json.gz"])
+def test_lists_of_several_splits_are_taken_apart_as_advised(folder: Path, ending: str) -> None:
+    rows = [{"query": f"{n}?", "response": f"{n}"} for n in range(3)]
+    held = {"version": "1", "train": rows[:2], "dev": [], "test": rows[2:], "count": 3}
+    content, path = json.dumps(held).encode(), folder / f"all.{ending}"
+    *_, fault = read(path, gzip.compress(content) if ending.endswith("gz") else content)
+    assert isinstance(fault, Fault) and fault.hint is not None
+    (command,) = [part for part in fault.hint.en.split("`") if " > " in part]
+    assert f"`{command}`" in fault.hint.zh
+    subprocess.run(["bash", "-c", command], cwd=folder, check=True)
+    made = read(folder / "all.rows.jsonl", (folder / "all.rows.jsonl").read_bytes())
+    assert values(made) == [{"split": s, **row} for s, row in zip(("train", "train", "test"), rows,
+                            strict=True)]  # fmt: skip
 
 
 @pytest.mark.parametrize("encoding", ["gb18030", "gbk", "big5", "cp1252", "shift_jis"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,8 @@ from suretune.data.sources import Source, parse_source
 from suretune.types import Fault, Row
 
 
-def read(path: Path, content: str) -> list[Row | Fault]:
-    path.write_bytes(content.encode())
+def read(path: Path, content: str | bytes) -> list[Row | Fault]:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
     source = parse_source(str(path))
     assert isinstance(source, Source)
     return list(read_rows(source))
@@ -82,6 +84,7 @@ def renamed_rows(path: Path, columns: dict[str, str], notes: int = 0) -> list[An
         "发言人,消息内容",
         "conversation_id,role,content",
         "Role,Content",
+        "id,from,value",
     ],
 )
 def test_a_table_of_one_message_a_row_gets_no_advice_that_makes_pairs_of_it(
@@ -92,6 +95,43 @@ def test_a_table_of_one_message_a_row_gets_no_advice_that_makes_pairs_of_it(
     assert (fault.kind, fault.origin.line) == ("unknown-shape", 1)
     assert fault.hint and "--columns" not in fault.hint.en + fault.hint.zh
     assert '{"messages": [' in fault.hint.en and '{"messages": [' in fault.hint.zh
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz"])
+@pytest.mark.parametrize(
+    ("title", "table"),
+    [
+        ("Customer questions 2024,,\r\n,,\r\n", "question,answer,category\r\nDeep?,Yes.,a\r\n"),
+        ("Fragen\n", "Frage;Antwort\nTief?;Ja.\nHoch?;Nein, gar nicht.\n"),
+        ("客服问答表,,\n", "序号,问题,回答\n1,深吗,很深\n2,高吗,不高\n"),
+        ('"Questions, and answers"\n\n', "query,response\nDeep?,Yes.\n"),
+    ],
+)
+def test_a_title_above_a_table_is_taken_off_as_advised(
+    tmp_path: Path, title: str, table: str, ending: str
+) -> None:
+    content = (title + table).encode()
+    content = gzip.compress(content) if ending == "csv.gz" else content
+    fault = only_fault(read(tmp_path / f"sheet.{ending}", content))
+    assert (fault.kind, fault.origin.line) == ("unknown-shape", 1) and fault.hint
+    (command,) = [part for part in fault.hint.en.split("`") if " > " in part]
+    assert f"`{command}`" in fault.hint.zh
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
+    assert (tmp_path / "sheet.clean.csv").read_bytes() == table.encode()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "text\nquestion,answer\n",
+        "query,response\nDeep?,Yes.\n",
+        "Deep?;Yes.\nHigh?;No.\n",
+        "query\n\nresponse\n",
+    ],
+)
+def test_a_table_without_a_title_has_none(tmp_path: Path, table: str) -> None:
+    items = read(tmp_path / "rows.csv", table)
+    assert not any("title" in (i.hint.en if i.hint else "") for i in items if isinstance(i, Fault))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import shared
 from suretune.data.personal import is_personal
-from suretune.data.texts import is_broken, is_hidden, is_secret, text_facts
+from suretune.data.texts import is_broken, is_escaped, is_hidden, is_secret, text_facts
 from suretune.data.trigger import find_trigger
 from suretune.prepare.starter import identity_rows
 from suretune.types import Example, Message, Origin
@@ -26,6 +26,16 @@ def test_damage_is_found(text: str) -> None:
 )
 def test_foreign_words_are_no_damage(text: str) -> None:
     assert not is_broken(text)
+
+
+@pytest.mark.parametrize("text", ["One._x000D_\nTwo.", "_x000d_", "a_x005F_b", "_xD83D__xDE00_"])
+def test_what_a_sheet_writes_in_place_of_a_character_is_found(text: str) -> None:
+    assert is_escaped(text)
+
+
+@pytest.mark.parametrize("text", ["_x000D", "x000D_", "_x1234_", "max_x0000000_", "_xbox_"])
+def test_other_names_with_underscores_are_none(text: str) -> None:
+    assert not is_escaped(text)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from conftest import SHARED, as_json, codes, shared, within, write_rows
 from families import FAMILIES, make_tokenizer
 from suretune.data.examples import to_example
-from suretune.data.fields import Fields, without
+from suretune.data.fields import Fields
+from suretune.data.ignored import without
 from suretune.data.render import Rendering, samples
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.data.told import (

@@ -50,7 +50,7 @@ CUDA Ampere BatchNorm Adam OpenAI Optuna Axolotl swift ms LLaMA Factory Holm Tan
 Lines NVIDIA YAML CSV SQL UTF BOM GBK Shift JIS Latin NUL Python Git LFS GPU CPU GB token logits
 dropout NaN Inf float16 float32 bfloat16 SHA safetensors GPTQ AWQ bitsandbytes FP8 NF4 MXFP4
 compressed tensors MLX GGUF Windows shell packing validation test system user assistant id NAME
-Instruct"""
+Instruct Excel"""
 NAMES = frozenset(WORDS.split())
 
 

@@ -34,6 +34,8 @@ class UnusedField:
     share: float
     rows: int
     first: str  # row
+    says: str = ""  # the word by which a field that is read says that it holds nothing
+    asked: bool = False  # that word is asked, as it may be meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class DataFacts:
     duplicate_rows: tuple[str, ...]  # `copy = row`, with their files
     context: int  # tokens that the model was built for; 0 where nobody knows
     length_asked: bool  # --max_length was given
+    escaped_text: tuple[str, ...] = ()  # rows with `_x000D_` and the like
     unused_fields: tuple[UnusedField, ...] = ()  # that may be passed over
     rewritten: Mapping[int, tuple[int, str]] = field(default_factory=dict)  # rows, the first
     template: str = ""  # the model or the file that the template is of

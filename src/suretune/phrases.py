@@ -252,6 +252,7 @@ STATES = {
     "general": Text("asked by the proof", "验证时提问"),
     "too-long": Text("too long", "过长"),
     "not-sampled": Text("not drawn", "未抽中"),
+    "set-aside": Text("of another split", "属于其他划分"),
     "also-learned": Text("also learned, so not held out", "训练数据里也有，不用于评估"),
     "rejected": Text("rejected", "被拒绝"),
     "quarantined": Text("quarantined", "已跳过：算不出结果"),

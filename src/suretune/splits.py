@@ -8,7 +8,10 @@ from collections.abc import Iterable
 _WORDS = {
     "train": ("train", "training", "trn", "训练"),
     "validation": ("validation", "valid", "val", "dev", "验证", "校验", "开发"),
-    "test": ("test", "testing", "eval", "evaluation", "测试", "评估", "评测"),
+    "test": (
+        *("test", "testing", "eval", "evaluation", "holdout", "heldout"),
+        *("测试", "评估", "评测"),
+    ),
 }
 SPLITS = {word: split for split, words in _WORDS.items() for word in words}
 # Chinese has no blanks: there a word is a split's where it is all that is said (`测试_1`), or as

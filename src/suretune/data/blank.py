@@ -33,6 +33,15 @@ _LEFT_OVER = re.compile(
 )
 
 
+# The same of other programs, where it may be meant: it is asked, and told where it stands often.
+_NONE_OFTEN = re.compile(r"nan|none|null|n/?a|<na>|#n/a|无|空|没有", re.IGNORECASE)
+
+
+def may_be_none(text: str) -> bool:
+    """Whether a field beside a question is asked although it may say that it holds nothing."""
+    return _NONE_OFTEN.fullmatch(text.strip()) is not None and not is_none(text)
+
+
 def is_none(text: str) -> bool:
     """Whether a field beside a question says that it holds nothing."""
     return _NONE.fullmatch(text.strip()) is not None

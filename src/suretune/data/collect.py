@@ -14,14 +14,16 @@ from typing import Any
 
 from suretune.data.cache import SampleCache, open_cache
 from suretune.data.examples import to_example
-from suretune.data.fields import Fields, without
+from suretune.data.fields import Fields
 from suretune.data.fitness import folds_system
 from suretune.data.identity import answer_of, question_of
+from suretune.data.ignored import without
 from suretune.data.ledger import Entry
 from suretune.data.marks import unlearned
 from suretune.data.placeholders import Names, fill
 from suretune.data.renames import parse_columns, renamed
 from suretune.data.render import Rendering, ahead, samples
+from suretune.data.row_splits import OneSplit
 from suretune.data.rows import NOTES, read_rows
 from suretune.data.sources import Source, too_few
 from suretune.data.texts import text_facts
@@ -111,18 +113,8 @@ def _understood(
 ) -> Iterator[Example]:
     """The examples of one dataset; its faulty rows go to the ledger."""
     fields = found.fields.setdefault(source.name, Fields())
-    ignored = frozenset(asked.ignore_fields)
-    columns = parse_columns(asked.columns)
-    if isinstance(columns, Text):  # told when the flags were looked at
-        columns = {}
-    for item in read_rows(source, asked.encoding, columns):
-        row = item
-        found.files.setdefault(row.origin.file, len(found.files))
-        if columns and isinstance(item, Row) and isinstance(item.value, Mapping):
-            found.named.update(item.value)
-            row = renamed(item, columns)
-        if ignored and isinstance(row, Row):
-            row = replace(row, value=without(row.value, ignored, found.ignored))
+    split = OneSplit(source)
+    for row in split.of(_rows(source, asked, found)):
         example = to_example(row, source.name) if isinstance(row, Row) else row
         if isinstance(row, Row) and isinstance(example, Example):
             fields.see(row.value, example)
@@ -142,6 +134,31 @@ def _understood(
         else:
             found.read[source.name] += 1
             yield example
+    found.entries += split.entries
+    found.read[source.name] += len(split.entries)
+    if note := split.note(asked.val_dataset):
+        found.faults.append(note)
+
+
+def _rows(
+    source: Source,
+    asked: DataOptions,
+    found: Collected,
+) -> Iterator[Row | Fault]:
+    """The rows of one dataset with the fields that they are asked to be read with."""
+    ignored = frozenset(asked.ignore_fields)
+    columns = parse_columns(asked.columns)
+    if isinstance(columns, Text):  # told when the flags were looked at
+        columns = {}
+    for item in read_rows(source, asked.encoding, columns):
+        row = item
+        found.files.setdefault(row.origin.file, len(found.files))
+        if columns and isinstance(item, Row) and isinstance(item.value, Mapping):
+            found.named.update(item.value)
+            row = renamed(item, columns)
+        if ignored and isinstance(row, Row):
+            row = replace(row, value=without(row.value, ignored, found.ignored))
+        yield row
 
 
 def _reject(fault: Fault, dataset: str, found: Collected) -> None:
@@ -294,6 +311,7 @@ def data_facts(
         mixed_shapes=_mixed(found),
         allow_mixed=asked.mixed_shapes,
         broken_text=texts.broken,
+        escaped_text=texts.escaped,
         hidden_text=texts.hidden,
         secrets=texts.secrets,
         personal=texts.personal,
@@ -335,9 +353,9 @@ def _unused(found: Collected) -> tuple[UnusedField, ...]:
     told = [
         a for name, fields in found.fields.items() for a, stops in fields.facts(name) if not stops
     ]
-    named: dict[str, UnusedField] = {}
+    named: dict[tuple[str, str], UnusedField] = {}
     for about in sorted(told, key=lambda about: -about.share):
-        named.setdefault(about.name, about)
+        named.setdefault((about.name, about.says), about)
     return tuple(named.values())
 
 

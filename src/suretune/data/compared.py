@@ -39,6 +39,12 @@ _OPPOSITES = (
     ("helpful", "unhelpful"),
     ("safe", "unsafe"),
     ("j", "k"),
+    ("reference", "student"),
+    ("reference", "model"),
+    ("reference", "predicted"),
+    ("gold", "model"),
+    ("gold", "predicted"),
+    ("expected", "actual"),
 )
 _OPPOSITES_ZH = (
     ("好", "坏"),
@@ -51,9 +57,14 @@ _OPPOSITES_ZH = (
     ("接受", "拒绝"),
     ("采纳", "拒绝"),
     ("偏好", "非偏好"),
+    ("参考", "学生"),
+    ("参考", "模型"),
+    ("标准", "学生"),
+    ("标准", "模型"),
 )
 _EQUALS = (("a", "b"), ("1", "2"), ("0", "1"))  # which of them is better, nobody can tell
-_ALONE = frozenset(("positive", "pos", "j"))  # of texts that are found, not answered
+# Of texts that are found, not answered; or of where an answer comes from.
+_ALONE = frozenset(("positive", "pos", "j", "reference", "gold", "expected", "参考", "标准"))
 # What is wrong and what is right may be a text and its correction, unless a question is there.
 _ASKED = (*ASKS, *CONTEXTS, "history")
 _MENDED = frozenset(("correct", "right", "good", "better", "safe", "正确", "好"))

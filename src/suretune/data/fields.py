@@ -1,27 +1,37 @@
 """Fields of rows that no shape reads: how much of a file's text they hold, and what that means.
 
-Where a row comes from may be left out of it; a fifth of its text may not. `--ignore_fields` says
-that a field is left out on purpose.
+Where a row comes from may be left out of it; a fifth of its text may not, and neither may what
+grades its answer. `--ignore_fields` says that a field is left out on purpose.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from suretune.data.blank import is_none, may_be_none
 from suretune.data.call_texts import IN_JSON
 from suretune.data.calls import CALL_KEYS, from_json
 from suretune.data.choices import LISTS, choice_fields, is_choice, offered, picks, said_in
-from suretune.data.columns import INPUTS, MESSAGE_LISTS, is_filled, is_label, names_system
+from suretune.data.columns import (
+    INPUTS,
+    MESSAGE_LISTS,
+    is_filled,
+    is_label,
+    names_system,
+    system_of,
+)
 from suretune.data.dialects import plain_turns
 from suretune.data.examples import used_fields
 from suretune.data.field_words import bare
-from suretune.data.key_names import THOUGHTS, is_about, is_mark
+from suretune.data.grades import Grades, may_grade
+from suretune.data.key_names import is_about, is_mark
 from suretune.data.marks import filled, row_marks
 from suretune.data.refusal import shown
+from suretune.data.shapes import pair_of
 from suretune.data.turns import ROLES, TURN_KEYS
 from suretune.facts import UnusedField
 from suretune.types import Example, Fault, Origin, Text
@@ -32,6 +42,7 @@ PROSE = 100  # characters of a text, on average, that is more than a note of whe
 KINDS = 24  # different short texts, each in three rows or more: they sort the rows
 SHORT = 40  # characters
 AROUND = 300  # characters: "Below is an instruction that describes a task ..."
+OFTEN = 3  # rows with `None` for an input: then it is hardly meant
 OF_TURNS = "messages[]."
 OF_CALLS = f"{OF_TURNS}tool_calls[]."
 OF_PARTS = f"{OF_TURNS}content[]."
@@ -64,6 +75,8 @@ class Fields:
 
     used: int = 0  # characters that are
     unused: dict[str, Seen] = field(default_factory=dict)
+    none: dict[tuple[str, str], list[Origin]] = field(default_factory=dict)  # (field, `nan`)
+    graded: dict[str, Grades] = field(default_factory=dict)
 
     def see(self, value: Any, example: Example) -> None:
         """Count one row."""
@@ -80,6 +93,7 @@ class Fields:
         known = used_fields(example.shape, value)
         if example.rendered not in ("", IN_JSON):  # it was read back from one of these
             known |= {"text", "response"} & value.keys()
+        self._see_none(value, example)
         if len(value.keys() - known):
             marks = {key for key, _ in row_marks(value)}
             said = [value[key].strip() for key in known if isinstance(value.get(key), str)]
@@ -93,6 +107,9 @@ class Fields:
                 if is_choice(name) and said_in(item, _asked(example)):
                     continue
                 self._add(name, item, origin)
+                if may_grade(name):
+                    answer = example.messages[-1].content
+                    self.graded.setdefault(name, Grades()).see(item, answer, origin)
                 if is_choice(name) or names_system(name):
                     self._see_place(self.unused[name], offered(value, name), value, example)
         for name in MESSAGE_LISTS:
@@ -100,6 +117,16 @@ class Fields:
                 self._see_turns(value.get(name), origin)
         if "instances" in known:
             self._see_instances(value.get("instances"), origin)
+
+    def _see_none(self, value: Mapping[str, Any], example: Example) -> None:
+        """Fields beside a question that say that they hold nothing."""
+        asks = pair_of(value) if example.shape in ASKED[1:] else None
+        for name in (*INPUTS, system_of(value)):
+            held = value.get(name)
+            if not isinstance(held, str) or (asks and name == asks[0]):
+                continue
+            if is_none(held) or may_be_none(held):
+                self.none.setdefault((name, held.strip()), []).append(example.origin)
 
     def _see_place(
         self,
@@ -172,14 +199,34 @@ class Fields:
         if sum(shares[name] for name in lost) < REFUSED:
             lost = []
         heard = [name for name in lost if shares[name] >= HEARD] or lost
+        graded = self._grades()
         for name, seen in self.unused.items():
-            stops = name in heard or self._needed(name, options)
+            stops = name in graded or name in heard or self._needed(name, options)
             yield UnusedField(dataset, name, shares[name], seen.rows, str(seen.first)), stops
+        for (name, says), rows in self.none.items():
+            asked = not is_none(says)
+            if not asked or len(rows) >= OFTEN:
+                yield (
+                    UnusedField(
+                        dataset,
+                        name,
+                        share=0.0,
+                        rows=len(rows),
+                        first=str(rows[0]),
+                        says=says,
+                        asked=asked,
+                    ),
+                    False,
+                )
 
     def _options(self) -> list[str]:
         """The fields with what can be chosen, that say it."""
         names = [name for name, seen in self.unused.items() if seen.characters]
         return choice_fields(names)
+
+    def _grades(self) -> dict[str, Grades]:
+        """The fields that call some of the answers wrong."""
+        return {name: grades for name, grades in self.graded.items() if grades.tell()}
 
     def _spared(self, name: str) -> bool:
         """Whether a field may be left out however much of the text it holds."""
@@ -199,11 +246,13 @@ class Fields:
 
     def faults(self, dataset: str) -> Iterator[Fault]:
         """The fields that hold too much to be passed over; those of a kind together."""
-        options = self._options()
+        options, graded = self._options(), self._grades()
         lost: list[UnusedField] = []
         chosen: list[UnusedField] = []
         for about, stops in self.facts(dataset):
-            if stops and names_system(about.name):
+            if stops and about.name in graded:
+                yield graded[about.name].fault(about.name)
+            elif stops and names_system(about.name):
                 yield _too_much([about], self.unused[about.name], _as_system)
             elif stops:
                 (chosen if about.name in options else lost).append(about)
@@ -324,66 +373,3 @@ def _as_options(seen: Seen, name: str, flag: str) -> Text:
         "选项是问题的一部分：请写进问题，例如 `选哪个？A. 红 B. 蓝`。如果是有意不用，"
         f"请写明：{flag}。",
     )
-
-
-# --- left out on purpose ------------------------------------------------------------------------
-
-
-def without(value: Any, names: Set[str], gone: set[str]) -> Any:
-    """The row without these fields, its own and those of its turns; `gone` learns which it had.
-
-    A thought is left out under whatever name it has.
-    """
-    if isinstance(value, list):
-        return [_turn_without(turn, names, gone) for turn in value]
-    if not isinstance(value, Mapping):
-        return value
-    kept = _less(value, names, gone)
-    for name in (*MESSAGE_LISTS, "instances", "prompt", "completion"):
-        turns = kept.get(name)
-        if isinstance(turns, str) and name not in ("prompt", "completion"):
-            turns = from_json(turns)
-        if isinstance(turns, list):
-            kept[name] = [_turn_without(turn, names, gone) for turn in turns]
-    return kept
-
-
-def _turn_without(turn: Any, names: Set[str], gone: set[str]) -> Any:
-    if not isinstance(turn, Mapping):
-        return turn
-    kept = _less(turn, names, gone)
-    for inner in ("content", "tool_calls"):
-        if isinstance(items := kept.get(inner), list):
-            kept[inner] = [_part_without(item, names, gone) for item in items]
-    if THOUGHTS[0] in names:
-        kept = _less(kept, frozenset(THOUGHTS), gone, THOUGHTS[0])
-        if isinstance(parts := kept.get("content"), list):
-            said = [part for part in parts if not _is_thought(part)]
-            gone |= {THOUGHTS[0]} if len(said) < len(parts) else set()
-            kept["content"] = said
-    return kept
-
-
-def _part_without(item: Any, names: Set[str], gone: set[str]) -> Any:
-    """A part of a content, or a call and its function; what a call is given stays whole."""
-    if not isinstance(item, Mapping):
-        return item
-    kept = _less(item, names, gone)
-    if isinstance(function := kept.get("function"), Mapping):
-        kept["function"] = _less(function, names, gone)
-    return kept
-
-
-def _is_thought(part: Any) -> bool:
-    return isinstance(part, Mapping) and part.get("type") in ("reasoning", "thinking")
-
-
-def _less(
-    value: Mapping[str, Any],
-    names: Set[str],
-    gone: set[str],
-    told: str = "",
-) -> dict[str, Any]:
-    found = names & value.keys()
-    gone |= {told} if told and found else found
-    return {key: item for key, item in value.items() if key not in found}

@@ -24,6 +24,10 @@ from suretune.splits import is_split, is_topic, splits_of
 from suretune.types import Fault, Origin, Text
 
 LEARNED, MEASURED = "train", "validation"  # what a dataset is for
+ORDERS = {  # the splits that are meant, the likeliest first
+    LEARNED: ("train", "validation", "test"),
+    MEASURED: ("validation", "test", "train"),
+}
 # Files about data, which come with it and hold no row.
 _ABOUT = {
     INFO,
@@ -135,8 +139,7 @@ def _of_role(files: Sequence[Path], role: str) -> tuple[list[Path], dict[str, li
         if role == LEARNED and is_topic(file.name, names):
             split = ""
         by_split.setdefault(split or "train", []).append(file)
-    order = ("train", "validation", "test") if role == LEARNED else ("validation", "test", "train")
-    chosen = next((split for split in order if split in by_split), "")
+    chosen = next((split for split in ORDERS[role] if split in by_split), "")
     return by_split.pop(chosen, []), by_split
 
 
@@ -225,9 +228,9 @@ def _over_hints(
             f"Links to files that are not there: {names}.", f"链接指向的文件不存在：{names}。"
         )
     if inside := [e for e in folders if any(map(_is_data, _entries(e)))]:
+        way = _inside(inside, spec, flag)
         yield Text(
-            f"Folders in a folder are not entered: `{flag} {_paths(inside, spec)}`.",
-            f"不会进入下一级文件夹：`{flag} {_paths(inside, spec)}`。",
+            f"Folders in a folder are not entered: `{way}`.", f"不会进入下一级文件夹：`{way}`。"
         )
     if hidden:
         yield Text(
@@ -240,6 +243,17 @@ def _over_hints(
         yield Text(
             f"Save {_names(sheets)} as CSV (UTF-8).", f"请把 {_names(sheets)} 另存为 CSV（UTF-8）。"
         )
+
+
+def _inside(folders: Sequence[Path], spec: str, flag: str) -> str:
+    """The flags for these folders; those that are called for measuring measure, beside others."""
+    role = LEARNED if flag == "--dataset" else MEASURED
+    meant, apart = _of_role(folders, role)
+    measured = [folder for split in ORDERS[MEASURED] for folder in apart.get(split, ())]
+    words = f"{flag} {_paths(meant, spec)}"
+    if role == MEASURED or not measured:
+        return words
+    return f"{words} --val_dataset {_paths(measured, spec)}"
 
 
 def _end(link: Path) -> str:

@@ -92,6 +92,8 @@ def is_name(cell: str) -> bool:
 def is_of_messages(names: Sequence[str]) -> bool:
     """Whether a header is that of a chat: who speaks and what, one message a row."""
     plain = {re.sub(r"[\W_]+", "", name).lower() for name in names}
+    if {"from", "value"} <= plain:  # ShareGPT's, each of which is many a thing alone
+        return True
     return not (plain.isdisjoint(_SPEAKERS) or plain.isdisjoint(_MESSAGES))
 
 

@@ -30,6 +30,7 @@ from suretune.data.broken import (
 from suretune.data.columnar import from_viewer, rows_of
 from suretune.data.columns import KNOWN, is_message
 from suretune.data.feed import LIMIT, Feed, lines
+from suretune.data.formats import through
 from suretune.data.refusal import Refused
 from suretune.data.scanner import INK, Scanner, TooLong
 from suretune.types import Fault, Origin, Row, Text
@@ -337,9 +338,13 @@ def _rest_of_wrapper(scan: Scanner) -> None:
         raise Refused(item)
     lists = [key for key, value in item.value.items() if isinstance(value, list) and value]
     if any(isinstance(item.value[key][0], (dict, list)) for key in lists):
+        new = shlex.quote(f"{os.path.basename(scan.file).partition('.')[0]}.rows.jsonl")
+        command = f"{through(f'jq -c {shlex.quote(_NAMED)}', scan.file)} > {new}"
         hint = Text(
-            "This object holds several lists of rows. Give each list its own file.",
-            "这个对象里有多个数据列表，请让每个列表各成一个文件。",
+            f"This object holds several lists of rows. `{command}` writes the rows of all, one a "
+            "line, each with the name of its list as `split`: those of `train` are learned then.",
+            f"这个对象里有多个数据列表。`{command}` 会把所有数据逐行写出，并在 `split` 里写上列表的"
+            "名字：这样 `train` 里的参与训练。",
         )
         where = Origin(scan.file, scan.line)
         raise Refused(Fault("unknown-format", where, found=", ".join(lists), hint=hint))
@@ -356,7 +361,7 @@ def _second_list(scan: Scanner, named: bool) -> Fault:
         '`{"query": "...", "response": "..."}`。',
     )
     if named:
-        command = _taking_apart(scan.file)
+        command = through("jq -c '.[]'", scan.file)
         hint = Text(
             f"Here one list follows another. `{command}` writes the rows of all, one a line. Where "
             'each list is one conversation, write it as `{"messages": [...]}` instead.',
@@ -367,10 +372,7 @@ def _second_list(scan: Scanner, named: bool) -> Fault:
     return Fault("unknown-format", where, found=Text("a second list", "又一个列表"), hint=hint)
 
 
-def _taking_apart(file: str) -> str:
-    path = shlex.quote(file)
-    unpacks = {".gz": "gzip -dc", ".zst": "zstd -dc"}.get(os.path.splitext(file)[1])
-    return f"{unpacks} {path} | jq -c '.[]'" if unpacks else f"jq -c '.[]' {path}"
+_NAMED = "to_entries[] | {split: .key} + (.value | arrays | .[] | objects)"
 
 
 def _fault(scan: Scanner, hint: Text) -> Fault:

@@ -19,6 +19,7 @@ STATES = (
     "too-long",
     "rejected",
     "not-sampled",
+    "set-aside",
 )
 
 

@@ -25,10 +25,12 @@ from suretune.data.columns import (
 )
 from suretune.data.compared import compared
 from suretune.data.field_words import ASKS, SAYS, SYSTEM, bare
+from suretune.data.grades import VERDICT
 from suretune.data.refusal import shown
 from suretune.types import Fault, Row, Text
 
 _SYSTEMS = ("system", *SYSTEM, "系统")
+_MEANT = KNOWN | {VERDICT}
 _NAME = 24  # characters; what is longer is no name
 _HEARD = 0.05  # of a row's text: a field with less is no loss that needs a word
 
@@ -51,14 +53,14 @@ def parse_columns(words: Sequence[str]) -> dict[str, str] | Text:
                 f"请写成 `{word}=query`：前面是你的字段名，后面是认识的字段名",
             )
     for name, known in pairs:
-        if not name or not isinstance(known, str) or (known and known not in KNOWN):
-            near = get_close_matches(str(known), KNOWN, 1, 0.6)
+        if not name or not isinstance(known, str) or (known and known not in _MEANT):
+            near = get_close_matches(str(known), _MEANT, 1, 0.6)
             meant = f"; did you mean `{name}={near[0]}`?" if near else ""
             guess = f"，是否想写 `{name}={near[0]}`？" if near else ""
             return Text(
-                f"a name can be read as {', '.join(sorted(KNOWN - {'kto_tag'}))}, or as nothing, "
+                f"a name can be read as {', '.join(sorted(_MEANT - {'kto_tag'}))}, or as nothing, "
                 f"which leaves it out{meant}",
-                f"可以读成 {'、'.join(sorted(KNOWN - {'kto_tag'}))}；等号后面留空则不使用这个字段"
+                f"可以读成 {'、'.join(sorted(_MEANT - {'kto_tag'}))}；等号后面留空则不使用这个字段"
                 f"{guess}",
             )
     if len({name for name, _ in pairs}) < len(pairs):

@@ -22,11 +22,13 @@ from suretune.data.columns import (
     has_turns,
     is_filled,
     is_label,
+    is_message,
     only_names,
     turns_of,
 )
 from suretune.data.compared import Compared, alike, compared, worse_first
 from suretune.data.field_words import SAYS, SYSTEM, bare
+from suretune.data.grades import skipping
 from suretune.data.headers import OF_MESSAGES, is_of_messages
 from suretune.data.key_names import is_about
 from suretune.data.refusal import shown
@@ -155,9 +157,12 @@ def _not_for_sft(value: Mapping[str, Any]) -> tuple[str, Text] | None:
     if "kto_tag" in value or (
         isinstance(value.get("label"), bool) and not is_filled(value, "text")
     ):
-        return "kto_tag" if "kto_tag" in value else "label", Text(
-            "This is KTO data: answers marked good or bad. Keep the good ones and drop the mark.",
-            "这是 KTO 数据：回答带有好坏标记。请只保留好的回答，并去掉这个标记。",
+        name = "kto_tag" if "kto_tag" in value else "label"
+        return name, Text(
+            "This is KTO data: answers marked good or bad. To learn the good ones: "
+            f"`{skipping(name)}`. To learn all of them: `--ignore_fields {name}`.",
+            f"这是 KTO 数据：回答带有好坏标记。只学好的：`{skipping(name)}`。"
+            f"全部都学：`--ignore_fields {name}`。",
         )
     if "label" in value and "text" in value and not pair_of(value) and "instruction" not in value:
         flag = "`--columns text=query label=response`"
@@ -318,7 +323,8 @@ def _ways(value: Mapping[str, Any]) -> Text:
             f"{near.zh}或者不改文件，加上 `{flag}`{left_out.zh}。",
         )
     names = [str(name) for name in value]
-    if is_of_messages(names) and not any(bare(name) in SAYS for name in names):
+    alone = is_of_messages(names) and not any(bare(name) in SAYS for name in names)
+    if alone or any(map(is_message, value.values())):
         return OF_MESSAGES
     texts = worse_first(_texts(value))
     if (listed := unwritten(value)) != ("", ""):

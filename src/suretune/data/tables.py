@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -13,6 +15,7 @@ from suretune.data.broken import NUL, gigantic, placed, repeated
 from suretune.data.columns import KNOWN, is_foreign_header, is_header
 from suretune.data.contents import DELIMITERS, SEPARATOR
 from suretune.data.feed import LIMIT, Feed, lines
+from suretune.data.formats import through
 from suretune.data.headers import OF_MESSAGES, is_name, is_of_messages, names_columns
 from suretune.data.refusal import Refused, shown
 from suretune.data.renames import as_pair, suggested
@@ -47,6 +50,8 @@ def csv_rows(
     sample = _sample(feed)
     if said := SEPARATOR.fullmatch(sample[0]) if sample else None:
         delimiter, sample = said[1].replace("\\t", "\t") or delimiter, sample[1:]
+    if not said and (named := _below_title(feed, columns)):
+        raise Refused(_titled(sample[0], named, Origin(file, 1)))
     delimiter, quote = _dialect(sample, delimiter, columns)
     source = _Lines(feed, file, Tight(delimiter, quote))
     source.passed = bool(said)
@@ -131,6 +136,51 @@ def _sample(feed: Feed) -> list[str]:
         pass
     text = feed.held[:LIMIT].decode(errors="ignore").replace("\0", "")
     return [line for line in islice(text.split("\n"), _SNIFFED) if line.strip()]
+
+
+def _below_title(feed: Feed, columns: Mapping[str, str]) -> int:
+    """The line that names the columns, where what stands above it is in one cell: a title, as
+    people put over a sheet. 0 where there is none."""
+    text = feed.held[:LIMIT].decode(errors="ignore").replace("\0", "").replace("\r", "")
+    lines = [(n, line) for n, line in enumerate(text.split("\n")[:_SNIFFED], 1) if line.strip()]
+    for delimiter in DELIMITERS:
+        above = 0
+        for number, line in lines:
+            cells = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
+            filled = list(filter(None, cells))
+            if len(filled) > 1 and above and _all_names(filled, columns):
+                return number
+            if len(filled) > 1 or _all_names(filled, columns):
+                break
+            above += len(filled)
+    return 0
+
+
+def _all_names(cells: list[str], columns: Mapping[str, str]) -> bool:
+    """Whether cells are names of columns, a question's and an answer's among them or the only."""
+    known = [cell for cell in cells if cell.lower() in KNOWN or cell in columns]
+    told = len(known) == len(cells) or bool(suggested(dict.fromkeys(cells, "")))
+    return bool(cells) and (names_columns(cells, ()) or (told and all(map(is_name, cells))))
+
+
+def _titled(
+    title: str,
+    below: int,
+    origin: Origin,
+) -> Fault:
+    new = shlex.quote(f"{os.path.basename(origin.file).partition('.')[0]}.clean.csv")
+    command = f"{through(f'tail -n +{below}', origin.file)} > {new}"
+    return Fault(
+        "unknown-shape",
+        origin,
+        found=shown(title.strip()),
+        hint=Text(
+            f"This is a title above the table; the columns are named on line {below}. `{command}` "
+            "writes a copy that begins there: give that.",
+            f"这是表格上方的标题，列名在第 {below} 行。`{command}` 会另存一份从列名开始的文件，"
+            "请改用它。",
+        ),
+    )
 
 
 def _delimiter(sample: list[str], columns: Mapping[str, str]) -> str:

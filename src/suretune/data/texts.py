@@ -26,6 +26,11 @@ SECRET = re.compile(
     r"|sk-[A-Za-z0-9]{32,}|sk-(?:proj|ant|or)-[A-Za-z0-9_-]{20,})(?![A-Za-z0-9])"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
+# What a sheet's file cannot hold as it is: control characters, halves of a pair, and `_` before
+# such a text. Programs that read .xlsx without Excel leave it so.
+ESCAPED = re.compile(
+    "_x(?:00[01][0-9A-F]|00(?:20|5F|7F|A0)|FEFF|FFF[EF]|D[89A-F][0-9A-F]{2})_", re.IGNORECASE
+)
 MASKED = 4  # different characters; `sk-xxxx...` is an example, not a secret
 
 
@@ -34,6 +39,7 @@ class TextFacts:
     """Rows by what their texts hold, and how many of the single answers are the same."""
 
     broken: tuple[str, ...]
+    escaped: tuple[str, ...]
     hidden: tuple[str, ...]
     secrets: tuple[str, ...]
     personal: tuple[str, ...]
@@ -49,6 +55,7 @@ def text_facts(examples: Sequence[Example]) -> TextFacts:
     common = Counter(answer_of(example) for example in single).most_common(1)
     return TextFacts(
         broken=_where(rows, is_broken),
+        escaped=_where(rows, is_escaped),
         hidden=_where(rows, is_hidden),
         secrets=_where(rows, is_secret),
         personal=_where(rows, is_personal),
@@ -73,6 +80,11 @@ def is_broken(text: str) -> bool:
     except UnicodeError:
         return False
     return True
+
+
+def is_escaped(text: str) -> bool:
+    """A character stands there as the file of a sheet writes it: `_x000D_`."""
+    return "_x" in text and bool(ESCAPED.search(text))
 
 
 def is_hidden(text: str) -> bool:

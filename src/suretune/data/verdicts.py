@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from suretune.data.grades import is_wrong
 from suretune.data.key_names import folded
 from suretune.data.refusal import Refused, shown
 from suretune.types import Fault, Message, Origin, Text
@@ -84,8 +85,6 @@ _LAST = frozenset(  # yes: of several answers only the last is learned
 )
 _LISTS = ("weights", "loss_weights", "loss_masks", "loss_scales", "turn_weights")
 _NAMES = _GOOD | _BAD | _LAST | {*_STATES, *_REVIEWS, *_LISTS}
-_NO = ("false", "no", "否")
-_YES = ("true", "yes", "是")
 
 
 def refuse_verdict(
@@ -101,7 +100,7 @@ def refuse_verdict(
         answers = [turn.role == "assistant" for turn in turns]
         if _against(name, value):
             raise _refusal(str(key), value, origin, _unwanted(str(key)))
-        if name in _LAST and _is(value, _YES, 1) and sum(answers) > 1:
+        if name in _LAST and _is_yes(value) and sum(answers) > 1:
             raise _refusal(str(key), value, origin, _only_last(str(key)))
         if name in _LISTS and _weighs(value, answers):
             raise _refusal(str(key), value, origin, _weights(str(key)))
@@ -109,21 +108,17 @@ def refuse_verdict(
 
 def _against(name: str, value: Any) -> bool:
     if name in _GOOD:
-        return _is(value, _NO, 0)
+        return is_wrong(value)
     if name in _BAD:
-        return _is(value, _YES, 1)
+        return _is_yes(value)
     bad = _GONE if name in _REVIEWS else _DISCARDED if name in _STATES else ()
     return isinstance(value, str) and value.strip().lower() in bad
 
 
-def _is(value: Any, words: Sequence[str], number: int) -> bool:
-    """Whether a value says yes, or no: the one that these words say."""
-    if isinstance(value, bool):
-        return value is (words is _YES)
+def _is_yes(value: Any) -> bool:
     if isinstance(value, str):
-        said = value.strip().lower()
-        return said in words or said == str(number)
-    return isinstance(value, (int, float)) and value == number
+        return value.strip().lower() in ("true", "yes", "是", "1")
+    return isinstance(value, (bool, int, float)) and value == 1
 
 
 def _weighs(value: Any, answers: Sequence[bool]) -> bool:

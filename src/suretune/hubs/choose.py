@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from suretune.hubs.door import File
-from suretune.splits import SPLITS, is_split, splits_of
+from suretune.splits import SPLITS, is_split, is_topic, splits_of
 
 CARD = "README.md"
 PARQUET = "refs/convert/parquet"  # the branch in which Hugging Face keeps converted datasets
@@ -81,7 +81,7 @@ def choose(
     else:
         subset = subsets[0] if subsets else ""
         inside = [file for file in readable if _is_of(file.path, subset)]
-        by_split = _by_name(inside)
+        by_split = _by_name(inside, role)
         names = tuple(sorted({f.path.partition("/")[0] for f in readable if "/" in f.path}))
     order = ("train", "validation", "test") if role == "train" else ("validation", "test", "train")
     by_split = {split: found for split, found in by_split.items() if found}
@@ -111,14 +111,17 @@ def is_data(path: str) -> bool:
     return any(name.endswith(end + packed) for end in ENDS for packed in PACKED)
 
 
-def _by_name(files: Sequence[File]) -> dict[str, list[File]]:
+def _by_name(files: Sequence[File], role: str) -> dict[str, list[File]]:
     """By the words of their paths; where no name says `train`, only a name that is nothing else
-    but a split's word sets a file apart."""
+    but a split's word sets a file apart. Rows to learn may be about testing."""
     by_split: dict[str, list[File]] = {}
+    names = {part for file in files for part in PurePosixPath(file.path).parts}
+    topics = {name for name in names if role == "train" and is_topic(name, names)}
     strict = not any("train" in splits_of(file.path) for file in files)
     for file in files:
-        found = splits_of(file.path)
-        if strict and not is_split(PurePosixPath(file.path).name):
+        parts = PurePosixPath(file.path).parts
+        found = splits_of("/".join(part for part in parts if part not in topics))
+        if strict and not is_split(parts[-1]):
             found = [split for split in found if split not in ("validation", "test")]
         by_split.setdefault(found[-1] if found else "train", []).append(file)
     return by_split

@@ -290,11 +290,23 @@ def _collect(resolved: Resolved, sources: Sequence[Source | Fault], how: Renderi
 
 
 def _collect_apart(
-    resolved: Resolved, sources: Sequence[Source | Fault], how: Rendering
+    resolved: Resolved,
+    sources: Sequence[Source | Fault],
+    how: Rendering,
+    flag: str,
+    named: Sequence[str],
+    journal: Journal,
 ) -> Collected:
-    """Rows that are not learned: `--dataset_sample` is about those that are."""
+    """The rows that `flag` names, judged; they are not learned, and `--dataset_sample` is about
+    those that are."""
     whole = replace(resolved.config.data, dataset_sample=None)
-    return collect(sources, whole, how, resolved.config.schedule.seed)
+    apart = collect(sources, whole, how, resolved.config.schedule.seed)
+    tell_faults(apart, resolved, journal)
+    if apart.ready:
+        facts = data_facts(apart, whole, how, old=[], taught=[], context=0, length_asked=False)
+        journal.look(replace(facts, flag=flag))
+    look_for_rows(apart, resolved, flag, named, journal)
+    return apart
 
 
 def _identity(resolved: Resolved, base: Base, how: Rendering, found: Collected) -> Identity | None:
@@ -344,20 +356,8 @@ def _split(
     data, seed = resolved.config.data, resolved.config.schedule.seed
     if not sources:
         return *hold_out(found.ready, data.split_dataset_ratio or 0.0, seed), []
-    apart = _collect_apart(resolved, sources, how)
-    tell_faults(apart, resolved, journal)
-    if apart.ready:
-        facts = data_facts(
-            apart,
-            asked=data,
-            how=how,
-            old=[],
-            taught=[],
-            context=0,
-            length_asked=False,
-        )
-        journal.look(replace(facts, flag="--val_dataset"))
-    look_for_rows(apart, resolved, "--val_dataset", data.val_dataset, journal)
+    flag = "--val_dataset"
+    apart = _collect_apart(resolved, sources, how, flag, data.val_dataset, journal)
     learned = copies(found.ready)
     kept = [row for row in apart.ready if row_key(row.example) not in learned]
     lines, named = [], []
@@ -374,7 +374,7 @@ def _split(
         pairs = Text(f"They are {pairs.en}.", f"即 {pairs.zh}。")
         journal.look(Fault("held-out-learned", Origin(typed, 0), found=share, hint=pairs))
         if not kept:
-            journal.look(FlagFacts("bad-value", "--val_dataset", typed, hint=Text(
+            journal.look(FlagFacts("bad-value", flag, typed, hint=Text(
                 "every row of it is learned too, so nothing is left to measure with; to hold rows "
                 "out of the training data: `--split_dataset_ratio 0.05` in its place",
                 "其中每一行都参与了训练，没有可以用来评估的数据；"
@@ -393,9 +393,8 @@ def _general(
     """(rows of `--general`, ledger lines); `found` keeps no row that asks what they ask."""
     if not sources:
         return [], []
-    apart = _collect_apart(resolved, sources, how)
-    tell_faults(apart, resolved, journal)
-    look_for_rows(apart, resolved, "--general", resolved.config.proof.general, journal)
+    named = resolved.config.proof.general
+    apart = _collect_apart(resolved, sources, how, "--general", named, journal)
     journal.settle()
     lines = asked_only(resolved, apart.ready, found, journal)
     return apart.ready, [*apart.entries, *lines]

@@ -63,7 +63,10 @@ def _dataset(entries: Sequence[Entry], name: str, weights: Mapping[str, float]) 
         train=_states(mine, "train"),
         paraphrases=_states(mine, "paraphrase"),
         held_out=_states(mine, "held-out"),
-        left_out=_states(mine, "too-long", "not-sampled", "quarantined", "also-learned"),
+        left_out=_states(
+            mine,
+            *("too-long", "not-sampled", "quarantined", "also-learned", "set-aside"),
+        ),
         rejected=_states(mine, "rejected"),
         asked=_states(mine, "general"),
         share=weights.get(name, 0.0) / (sum(weights.values()) or 1.0),
