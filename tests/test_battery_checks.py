@@ -3505,7 +3505,7 @@ def test_a_line_becomes_a_question() -> None:
     "change, said",
     [
         ({"category": "jokes"}, "category 'jokes'"),
-        ({"tokens": 97}, "tokens 97"),
+        ({"tokens": 161}, "tokens 161"),
         ({"tokens": 0}, "tokens 0"),
         ({"tokens": True}, "tokens True"),
         ({"tokens": "32"}, "tokens '32'"),
