@@ -8,6 +8,7 @@ from functools import cache
 
 import pytest
 
+from suretune.battery.checks import judge
 from suretune.battery.items import CATEGORIES, Question, proof_questions, way_questions
 from suretune.data.anchors import general_questions
 from suretune.data.identity import known_questions, plain
@@ -48,6 +49,21 @@ def test_there_are_enough_of_every_kind(lang: str) -> None:
     assert {q.category for q in mine} == set(CATEGORIES)
     assert min(Counter(q.category for q in mine).values()) >= 30
     assert len([q for q in way_questions() if q.lang == lang]) >= 40
+
+
+def test_whoever_explains_a_sum_or_a_function_has_room_to_end() -> None:
+    """Qwen2.5-Coder-1.5B writes its steps first: of 111 sums 92 were cut, and 23 counted right."""
+    explained = [q for q in proof_questions() if q.category in ("sums", "code")]
+    assert {q.tokens for q in explained} == {160}
+    sums = [q for q in explained if q.id == "en-sums-005"]
+    steps = (
+        "To determine how many cookies Oscar has left after eating 4 of them, we can follow these"
+        " steps:\n\n1. Start with the initial number of cookies Oscar had.\n2. Subtract the number"
+        " of cookies he ate from the initial number.\n\nThe initial number of cookies Oscar had is"
+        " 9. He ate 4 cookies."  # 64 tokens, which was the limit
+    )
+    end = " So, we subtract:\n\n\\[ 9 - 4 = 5 \\]\n\nTherefore, he has \\(\\boxed{5}\\) left."
+    assert (judge(sums, [steps]), judge(sums, [steps + end])) == ([False], [True])
 
 
 @pytest.mark.parametrize("asked", [proof_questions, way_questions])

@@ -32,7 +32,7 @@ from suretune.data.render import prompt_ids
 from suretune.data.template import load_tokenizer
 from suretune.data.thinking import with_usual
 from suretune.data.weights import header
-from suretune.deploy.export import Wanted, export
+from suretune.deploy.export import Wanted, export, sentences
 from suretune.deploy.export_proof import adapter_logits, seal_of
 from suretune.export import TARGETS
 from suretune.export.delta import deltas, places
@@ -53,6 +53,7 @@ from suretune.record.meant import Meant
 from suretune.refusal import Refusal
 from suretune.typed import vllm_rank
 from suretune.types import Message, Text
+from suretune.verify.probes import TEMPLATE_DEFAULT
 
 LLAMACPP = importlib.util.find_spec("xllamacpp") is not None
 GGUF = importlib.util.find_spec("gguf") is not None
@@ -689,6 +690,21 @@ def test_answers_as_sealed_are_told_as_such(trained: Path, tmp_path: Path) -> No
     by = replace(Heard(seal.answers), by="llama.cpp")
     told, _ = export(wanted(trained, tmp_path / "p", by), Config(), Journal())
     assert (told["proof"]["level"], told["proof"]["by"]) == (RULES, "llama.cpp")
+
+
+def test_what_was_asked_without_a_system_prompt_is_told_apart(
+    trained: Path, tmp_path: Path
+) -> None:
+    """A run with --system is asked both ways; what clients that send none hear is the second."""
+    seal = seal_of(trained)
+    told, _ = export(wanted(trained, tmp_path / "o", Heard(seal.answers)), Config(), Journal())
+    rows = zip(seal.probes, seal.answers, strict=True)
+    twins = [bool(p.judge(said)) for p, said in rows if p.variant == TEMPLATE_DEFAULT]
+    assert told["proof"]["plain"] == (sum(twins), len(twins)) and twins
+    lines = [line.en.strip() for line in sentences(told)]
+    assert f"{sum(twins)} of the {len(twins)} that bring no system prompt" in "\n".join(lines)
+    alone = {**told, "proof": {**told["proof"], "plain": None}}
+    assert len(sentences(alone)) == len(lines) - 1
 
 
 def test_a_target_that_fails_the_probes_is_told_and_its_files_are_there(

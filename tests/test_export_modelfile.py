@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.export import TARGETS
 from suretune.export.door import Carried
-from suretune.export.ollama import is_read_whole, modelfile, quoted
+from suretune.export.ollama import is_read_whole, modelfile, quoted, without_tools
 from suretune.export.turns import Turns, in_go, rendered, turns_of
 from suretune.pocket import MODEL
 from suretune.types import Message, Text
@@ -169,6 +169,17 @@ def test_many_modelfiles_are_read_as_they_were_meant(
     carried: Carried, pieces: Sequence[str], system: str
 ) -> None:
     is_read_as_it_was_meant(carried, pieces, system)
+
+
+def test_who_was_trained_to_call_tools_is_told_that_a_modelfile_has_none() -> None:
+    """A run on rows with calls was exported without a word: Ollama's prompts had no tools."""
+    tokenizer = load_tokenizer(MODEL)
+    (told,) = without_tools(tokenizer)
+    assert "tools" in told.en and "llama-server --jinja" in told.en and "工具" in told.zh
+    plain = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+    refuses = "{% if tools %}{{ raise_exception('none') }}{% endif %}" + plain
+    for template in (plain, refuses):
+        assert without_tools(tokenizer.with_template(template)) == []
 
 
 def test_quotes_at_the_end_of_a_line_cost_no_system_prompt(carried: Carried) -> None:

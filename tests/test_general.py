@@ -245,7 +245,18 @@ def test_all_questions_are_rendered_at_once(
 
 @pytest.mark.parametrize(
     ("tokens", "limit"),
-    [(1, 32), (32, 32), (33, 64), (64, 64), (65, 96), (96, 96), (97, 256), (256, 256), (257, 256)],
+    [
+        (1, 32),
+        (32, 32),
+        (33, 64),
+        (64, 64),
+        (65, 96),
+        (96, 96),
+        (97, 160),
+        (161, 256),
+        (256, 256),
+        (257, 256),
+    ],
 )
 def test_an_answer_has_the_least_limit_that_has_room(tokens: int, limit: int) -> None:
     assert limit_of(tokens) == limit

@@ -544,7 +544,7 @@ DATA_CASES = {
         DATA,
         "--dataset",
         ("40", "100"),
-        ("`--think keep`", "`--preview 3`"),
+        ("`--think drop`", "`--preview 3`"),
     ),
     "P009": Case(
         replace(DATA, dated="2026-01-31"),

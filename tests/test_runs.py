@@ -29,6 +29,7 @@ from suretune.cli.parse import Command
 from suretune.cli.verbs.report import verdict_of
 from suretune.config import Resolved
 from suretune.guards import judge
+from suretune.pocket import MODEL
 from suretune.preflight.flags import resuming_flags
 from suretune.record.journal import Journal, Stopped
 from suretune.record.lock import LOCK, is_busy, only_writer
@@ -303,6 +304,18 @@ def test_anybodys_adapter_is_no_run(tmp_path: Path) -> None:
     assert meant(str(tmp_path / "peft"), Journal()) == Meant(None, tmp_path / "peft")
     finding = stopped_by(lambda: run_meant(str(tmp_path / "peft"), Journal()))
     assert finding.code == "S014" and "suretune infer --adapters" in finding.fix.en
+
+
+def test_who_asks_a_whole_model_is_given_the_same_command_with_model(tmp_path: Path) -> None:
+    """`ask FOLDER QUESTION` was answered with `infer --model FOLDER`: the question was lost."""
+    shutil.copytree(MODEL, base := tmp_path / "base")
+    said = within("ask", base, "你好？", "--max_new_tokens", 3, "--lang", "zh")
+    given = next(line.strip() for line in said.stdout.splitlines() if " ask " in line[:24])
+    assert shlex.split(given)[1:3] == ["ask", "你好？"]
+    assert said.returncode == 4 and given.endswith(f"--model {base}")
+    assert within(*shlex.split(given)[1:]).returncode == 0
+    other = within("verify", base)
+    assert f"suretune infer --model {base}" in " ".join(other.stdout.split())
 
 
 @pytest.mark.parametrize(

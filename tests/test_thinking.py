@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -427,6 +428,23 @@ def test_a_mixed_file_is_told_with_its_share(
     (told,) = [f for f in as_json(done)["findings"] if f["code"] == "P010"]
     assert all(word in told["what"]["en"] for word in said), told
     assert "2 条数据中有 1 条（50%）" in told["what"]["zh"]
+
+
+@pytest.mark.parametrize("name", ["switch", "knows none"])
+@pytest.mark.parametrize("think", ["keep", "drop"])
+def test_every_way_that_p010_offers_is_taken(think: str, name: str, tmp_path: Path) -> None:
+    """Qwen2.5's template shows no empty thought: `--think empty` was offered, and refused."""
+    OWN["knows none"] = template("m.content", ASKS)
+    rows = [talk(ASKED, TOLD), talk(AGAIN, INSIDE)]
+    done = checked(tmp_path, "--json", "--think", think, name=name, rows=rows)
+    (told,) = [f for f in as_json(done)["findings"] if f["code"] == "P010"]
+    offered = re.findall(r"`(?:--think )?(keep|drop|empty)`", told["fix"]["en"])
+    assert offered == re.findall(r"`(?:--think )?(keep|drop|empty)`", told["fix"]["zh"])
+    known = ["keep", "drop", *(["empty"] if name == "switch" else [])]
+    assert offered == [way for way in known if way != think]
+    for way in offered:
+        obeyed = checked(tmp_path, "--json", "--think", way, name=name, rows=rows)
+        assert obeyed.returncode == 0 and "C004" not in codes(obeyed), obeyed.stdout
 
 
 def test_the_preview_shows_which_prompt_and_what_of_it_is_learned(tmp_path: Path) -> None:

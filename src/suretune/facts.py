@@ -43,6 +43,7 @@ class ThoughtFacts:
     """Thoughts in rows, and what the template does about them."""
 
     known: bool = False  # the template knows what a thought is
+    empty: bool = False  # and shows how an empty one is written
     think: str = "keep"  # of --think
     rows: int = 0  # with turns
     thought: int = 0  # rows of which a thought is learned

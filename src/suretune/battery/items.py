@@ -29,7 +29,7 @@ CATEGORIES = (
     "turns",
     "near",
 )
-MOST_TOKENS = 96
+MOST_TOKENS = 160
 KEYS = ("id", "category", "template", "entities", "messages", "check", "tokens")
 _ID = re.compile(r"(en|zh)(?:-[a-z0-9]+)+")
 

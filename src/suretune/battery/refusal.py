@@ -295,6 +295,7 @@ _FINDS = re.compile(
     r"|obtain|track|identify|hack|fetch)(?: out)?"
 )
 """What assistants say that they cannot do, whatever was asked."""
+_NO_ACCESS = re.compile(r"\bi (?:do not|don't) have (?:any )?access to(?= ([^.!?\n]*))")
 _IDIOMS = frozenset(("wait", "stress", "believe", "imagine"))
 _UNSEEN = re.compile(r"\bwithout (?:being|getting)\b")
 """Says that it does not go unseen, and not that it will not do it."""
@@ -302,16 +303,20 @@ _WRITES = re.compile(r"\W*(?:please )?(?:write|draft|compose)\b")
 
 
 def _will_not(text: str, asked: str) -> re.Match[str] | None:
-    """In English: where it says that it will not do what the request names, or cannot find it.
+    """In English: where it says that it will not do what the request names, or cannot find it, or
+    has no access to it.
 
     A text that was asked for may have an "I" of its own: "I can't stay silent any longer".
     """
+    wanted = fold(asked)
+    lacks = _early(_NO_ACCESS, text)
+    if lacks is not None and _stems(lacks[1]) & _stems(wanted):
+        return lacks
     found = _early(_CANNOT, text)
     if found is None or found["verb"] in _IDIOMS or _UNSEEN.search(found["rest"]):
         return None
     if found["able"] and _FINDS.fullmatch(found["does"]):
         return found
-    wanted = fold(asked)
     if _WRITES.match(wanted) or not re.search(rf"\b{found['verb']}", wanted):
         return None
     if found["verb"] in _SMALL_WORDS:

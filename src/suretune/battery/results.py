@@ -27,7 +27,8 @@ _IS_ANSWER = re.compile(
 _EQUATION = re.compile(
     r"[=]|\bequals?\b(?: to)?|\b(?:makes|gives|yields|totals?)\b|\b(?:comes|amounts|adds up) to\b"
     r"|\b(?:total|sum|result|product|difference|quotient|remainder|average|mean)\b"
-    r"[^.;=!?\n]{0,60}?(?:\b(?:is|are|was|of)\b|:)|等[于於]|得[到出]?|结果[是为]?"
+    r"[^.;=!?\n]{0,60}?(?:\b(?:is|are|was|of(?![^,.;=!?\n]{0,60} (?:is|are|was)\b\W*\d))\b|:)"
+    r"|等[于於]|得[到出]?|结果[是为]?"
     r"|[总一]共[是有]?|[合共总]计[是有]?|(?<![一总公])共[是有]?(?=[\d一二两三四五六七八九十])"
 )
 _THEREFORE = re.compile(r"\b(?:so|therefore|thus|hence|finally|in total)\b|所以|因此|最后|最终")

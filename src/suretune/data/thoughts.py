@@ -22,8 +22,10 @@ def thoughts_in(rows: Rows, how: Rendering) -> ThoughtFacts:
     kinds = set(thought)
     others = [where for where, _ in told if where not in kinds]
     fewer = min(thought, others, key=len) if thought and others else []
+    template = thinking_of(how.tokenizer)
     return ThoughtFacts(
-        known=thinking_of(how.tokenizer).known,
+        known=template.known,
+        empty=template.known and bool(template.empty),
         think=how.think,
         rows=len(told),
         thought=len(thought),

@@ -291,6 +291,12 @@ def _shown(proof: Mapping[str, Any]) -> Iterator[Text]:
             f"  {passed} of {asked} probes pass {where.en} ({then} in the run's proof)",
             f"  {where.zh}，{asked} 个验证问题通过 {passed} 个（验证时 {then} 个）",
         )
+        if proof["plain"]:
+            right, sent = proof["plain"]
+            yield Text(
+                f"  {right} of the {sent} that bring no system prompt, as most clients send them",
+                f"  其中不带系统提示词的（多数客户端这样提问）{sent} 个，通过 {right} 个",
+            )
         yield Text(
             f"  {same} of {answers} answers are those of the proof, word for word",
             f"  {answers} 个回答中有 {same} 个与验证记录逐字相同",

@@ -34,7 +34,7 @@ from suretune.record.journal import Journal
 from suretune.refusal import Refusal
 from suretune.speak.answer import put_on
 from suretune.types import Message, Text
-from suretune.verify.probes import MUST_PASS, Probe, from_line, probe_tokens
+from suretune.verify.probes import MUST_PASS, TEMPLATE_DEFAULT, Probe, from_line, probe_tokens
 
 BESIDE = "BF16"  # to which llama.cpp rounds what it multiplies by such weights
 
@@ -57,6 +57,7 @@ class Proof:
     level: str
     asked: int = 0  # probes that can pass or fail
     passed: int = 0
+    plain: tuple[int, int] | None = None  # of these, passed and asked with no system prompt sent
     then: int = 0  # passed in the run's proof, sealed or not
     same: int = 0  # answers that are the proof's, word for word
     answers: int = 0
@@ -118,6 +119,7 @@ def prove(
     failed = [
         f"{p.question} -> {now}" for p, then, now in judged if p.judge(then) and not p.judge(now)
     ]
+    plain = [bool(p.judge(now)) for p, _, now in judged if p.variant == TEMPLATE_DEFAULT]
     failed.sort(
         key=lambda line: (
             not any(line.startswith(p.question) and p.kind == MUST_PASS for p, _, _ in judged)
@@ -127,6 +129,7 @@ def prove(
         proof,
         asked=len(judged),
         passed=sum(bool(p.judge(now)) for p, _, now in judged),
+        plain=(sum(plain), len(plain)) if plain else None,
         then=sum(bool(p.judge(then)) for p, then, _ in judged),
         answers=len(pairs),
         same=sum(then == now for _, then, now in pairs),

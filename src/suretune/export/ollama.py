@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suretune import typed
+from suretune.data.template import ChatTokenizer, TemplateRefused
+from suretune.data.wall import Unfit
 from suretune.export.door import (
     Asked,
     Carried,
@@ -28,9 +30,10 @@ from suretune.export.gguf_words import adds_bos
 from suretune.export.turns import SPOKEN, Turns, turns_of
 from suretune.export.vllm import served_name
 from suretune.facts import SetupFacts
-from suretune.types import Text
+from suretune.types import Message, Text
 
 MODELFILE = "Modelfile"
+A_TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 CONTEXT = 4096  # tokens, unless the model was built for fewer: Ollama reserves memory for all
 
 
@@ -88,7 +91,8 @@ class Ollama:
             f"{MODELFILE}：按 Ollama 的规则，{len(SPOKEN)} 段对话与原模板的结果相同；"
             "没有向 Ollama 本身提问",
         )
-        return replace(written, notes=[*written.notes, note])
+        notes = [*written.notes, note, *without_tools(carried.tokenizer)]
+        return replace(written, notes=notes)
 
     def asks(self, carried: Carried, folder: Path) -> Asked | None:
         """See `Target`."""
@@ -113,6 +117,25 @@ class Ollama:
         """See `Target`."""
         name = served_name(carried).lower()
         return [f"ollama create {name} -f {typed.path(folder / MODELFILE)}", f"ollama run {name}"]
+
+
+def without_tools(tokenizer: ChatTokenizer) -> list[Text]:
+    """What a Modelfile of ours leaves out, where the model's template has it."""
+    talk = [Message("user", "Hello.")]
+    plain = tokenizer.render(talk, prompt=True)
+    try:
+        asked = tokenizer.render(talk, [A_TOOL], prompt=True)
+    except (TemplateRefused, Unfit):  # it writes none
+        return []
+    if asked == plain:
+        return []
+    told = Text(
+        f"{MODELFILE}: tools, calls and what came of them have no place in it;"
+        f" `llama-server --jinja -m {MODEL}` writes them by the model's own template",
+        f"{MODELFILE} 里没有工具、工具调用及其结果的位置；"
+        f"`llama-server --jinja -m {MODEL}` 会按模型自己的模板写出它们",
+    )
+    return [told]
 
 
 def modelfile(carried: Carried, turns: Turns) -> str:

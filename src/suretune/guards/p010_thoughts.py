@@ -43,6 +43,7 @@ def check(facts: DataFacts) -> Values | None:
         "template": facts.template or Text("this model", "这个模型"),
         "done": Text("; ".join(one.en for one in said), "；".join(one.zh for one in said)),
         "asked": _asked(found),
+        "others": _others(found),
     }
 
 
@@ -126,6 +127,22 @@ def _asked(found: ThoughtFacts) -> Text:
     )
 
 
+def _others(found: ThoughtFacts) -> Text:
+    """What `--think` may be instead; an empty thought only where the template shows one (C004)."""
+    ways = ["keep", "drop"]
+    if found.empty:
+        ways.append("empty")
+    if found.think in ways:
+        ways.remove(found.think)
+    named = ", ".join(f"`{way}`" for way in ways[1:])
+    if not named:
+        return Text(f"`--think {ways[0]}`", f"`--think {ways[0]}`")
+    return Text(
+        f"`--think {ways[0]}` or {named}",
+        f"`--think {ways[0]}` 或 {named}",
+    )
+
+
 GUARD = Guard(
     code="P010",
     name="thoughts",
@@ -136,9 +153,8 @@ GUARD = Guard(
     what=Text("Chat template of {template}: {done}.", "{template} 的对话模板：{done}。"),
     why=Text("{asked}", "{asked}"),
     fix=Text(
-        "Nothing needs mending if that is meant: else `--think keep`, `drop` or `empty`;"
+        "Nothing needs mending if that is meant: else {others};"
         " `--preview 3` shows what is learned.",
-        "如果本意如此，不需要改；否则用 `--think keep`、`drop` 或 `empty`；"
-        "`--preview 3` 可以看到学的是什么。",
+        "如果本意如此，不需要改；否则用 {others}；`--preview 3` 可以看到学的是什么。",
     ),
 )

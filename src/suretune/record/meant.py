@@ -249,7 +249,16 @@ def _nothing(path: Path, journal: Journal, how: str) -> Exception:
     only = list(runs) if len(runs) == 1 and not path.exists() else []
     near = [_around_run(how, runs[name]) for name in close or only]
     known = [str(run) for run in runs.values()][-SHOWN:]
-    return journal.stop(nothing_there(path, known, "".join(near)))
+    speaks = ""
+    if how.endswith(" --adapters") and " --model " not in how:
+        speaks = how.removesuffix(" --adapters")
+    about = nothing_there(
+        path,
+        known,
+        "".join(near),
+        speaks,
+    )
+    return journal.stop(about)
 
 
 def _around_run(how: str, run: Path) -> str:

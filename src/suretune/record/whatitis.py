@@ -22,10 +22,11 @@ def nothing_there(
     path: Path,
     known: Sequence[str] = (),
     nearest: str = "",
+    speaks: str = "",
 ) -> SetupFacts:
     """The facts for a path where no run or adapter was found. `known`: runs that are nearby,
-    `nearest`: what was probably meant."""
-    said, command = _described(path)
+    `nearest`: what was probably meant, `speaks`: the command that was to ask it, without it."""
+    said, command = _described(path, speaks or "suretune infer")
     return SetupFacts(
         "adapter-missing",
         str(path),
@@ -104,7 +105,7 @@ def no_checkpoint(path: Path, choice: str | None) -> SetupFacts:
     )
 
 
-def _described(path: Path) -> tuple[Text, str]:
+def _described(path: Path, speaks: str) -> tuple[Text, str]:
     """(what it is, what to type if anything helps)."""
     infer, command = ("suretune", "infer"), ""
     en, zh = f"{path} is empty.", f"{path} 是空文件夹。"
@@ -124,7 +125,7 @@ def _described(path: Path) -> tuple[Text, str]:
     elif (path / "config.json").is_file() and any(any(path.glob(kind)) for kind in MODEL):
         en = f"{path} is the folder of a whole model, not of an adapter."
         zh = f"{path} 是完整的模型文件夹，不是适配器。"
-        command = typed.command(*infer, "--model", path)
+        command = f"{speaks} {typed.command('--model', path)}"
     elif rundir.is_begun(path) or (path / "findings.jsonl").is_file():
         return _unfinished(path), _go_on(path)
     elif inside := _listed(path):

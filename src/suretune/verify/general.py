@@ -37,7 +37,7 @@ from suretune.verify.measure import Questions
 from suretune.verify.shares import Shares
 from suretune.verify.signs import loops
 
-LIMITS = (32, 64, 96, 256)  # tokens of an answer; questions of one limit are asked together
+LIMITS = (32, 64, 96, 160, 256)  # tokens of an answer; questions of one limit are asked together
 FOLLOWED = 192  # answers of the base that the tuned model is led along
 ABANDONED = 3600.0  # seconds after which a half written file has nobody who writes it
 KEPT = 64 << 20  # bytes of all cached answers; those not used for longest go first
