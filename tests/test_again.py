@@ -22,12 +22,12 @@ from suretune.preflight.again import (
     command_of,
     flag,
     flags_of,
-    in_language,
     look_again,
 )
 from suretune.preflight.whole import whole_flags
 from suretune.record.journal import Journal
 from suretune.sweep.search import flags
+from suretune.typed import all_in_language, in_language
 
 SFT, CHECK = (next(v for v in VERBS if v.name == name) for name in ("sft", "check"))
 ODD: list[tuple[str, Any]] = [
@@ -189,4 +189,9 @@ def test_the_language_of_rows_is_not_that_of_whoever_reads_about_them() -> None:
         words.choose("zh")
         assert in_language("suretune check") == "suretune check --lang zh"
         assert in_language("suretune init identity") == "suretune init identity"
+        assert all_in_language("Mend `a`, then `cd 'x y' && suretune sft --config c`.") == (
+            "Mend `a`, then `cd 'x y' && suretune sft --config c --lang zh`."
+        )
+        named = "`suretune infer` sends it; `suretune resume r --lang en`; `pip install suretune x`"
+        assert all_in_language(named) == named
         words.choose(None)

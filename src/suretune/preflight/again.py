@@ -14,7 +14,6 @@ from suretune import typed
 from suretune.config import Resolved, options
 from suretune.data.choose import SIZES
 from suretune.tuning import TUNERS
-from suretune.words import chosen
 
 SILENT = ("template",)  # taken, and changes nothing
 # Of these the default, said, is another wish than nothing said.
@@ -72,16 +71,7 @@ def command_of(
         without=LOOKING,
     )
     before = [f"{name}={typed.word(value)} " for name, _, value in map(_parted, environment)]
-    return "".join(before) + in_language(typed.command("suretune", verb, *words))
-
-
-def in_language(command: str) -> str:
-    """A command of ours in the language that this one was asked for, where it was; others as they
-    are."""
-    asked = chosen()
-    ours = command.startswith("suretune ") and " --lang " not in command
-    ours = ours and not command.startswith("suretune init ")  # where it is the rows' language
-    return f"{command} --lang {asked}" if asked and ours else command
+    return "".join(before) + typed.in_language(typed.command("suretune", verb, *words))
 
 
 def look_again(

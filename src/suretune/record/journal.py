@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from suretune import rundir
+from suretune import rundir, typed
 from suretune.events import Event, Found, Listener, Noted, Stream
 from suretune.facts import (
     DataFacts,
@@ -225,13 +225,13 @@ class Journal:
         return found
 
     def _typed(self, finding: Finding) -> Finding:
-        """With the command for looking again as a whole, which no guard knows."""
-        if self.again is None:
-            return finding
+        """With its commands whole: how to look again, in which language, no guard knows."""
         again = self.again
 
         def told(advice: str) -> str:
-            return LOOK.sub(lambda found: f"`{again(found[1], advice)}`", advice)
+            if again is not None:
+                advice = LOOK.sub(lambda found: f"`{again(found[1], advice)}`", advice)
+            return typed.all_in_language(advice)
 
         return replace(finding, fix=Text(told(finding.fix.en), told(finding.fix.zh)))
 

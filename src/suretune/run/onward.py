@@ -20,7 +20,7 @@ from suretune.data.choose import ANCHORS, BREADTH, CUTS, LENGTH, usual_rate
 from suretune.facts import Facts
 from suretune.guards import judge
 from suretune.options_lora import ALL_LAYERS
-from suretune.preflight.again import command_of, in_language
+from suretune.preflight.again import command_of
 from suretune.preflight.whole import is_whole
 from suretune.record.meant import begun_in
 from suretune.retention import Used
@@ -176,11 +176,11 @@ def next_commands(
     """After a proof: talk to the model; check the seal, or else what to do about the failure."""
     talk = {
         "what": {"en": "talk to it", "zh": "和它对话"},
-        "command": in_language(typed.command("suretune", "infer", "--adapters", run)),
+        "command": typed.in_language(typed.command("suretune", "infer", "--adapters", run)),
     }
     check = {
         "what": {"en": "check the seal again", "zh": "重新验证"},
-        "command": in_language(f"suretune verify {typed.path(run)}"),
+        "command": typed.in_language(f"suretune verify {typed.path(run)}"),
     }
     return [talk, check] if verdict == "sealed" else [*_otherwise(run, change, reasons), talk]
 
@@ -191,7 +191,7 @@ def once_mended(
     """After a stop."""
     go_on = {
         "what": {"en": "once mended, go on", "zh": "修好之后继续"},
-        "command": in_language(f"suretune resume {typed.path(run)}"),
+        "command": typed.in_language(f"suretune resume {typed.path(run)}"),
     }
     return _otherwise(run, change, reasons) if change else [go_on]
 
@@ -221,7 +221,7 @@ def _otherwise(
         return [{"what": change["why"], "command": command}]
     what = {"en": "what this check means", "zh": "这项检查是什么意思"}
     codes = [reason.partition(" ")[0] for reason in reasons[:1]]
-    pages = [in_language(f"suretune explain {code}") for code in codes]
+    pages = [typed.in_language(f"suretune explain {code}") for code in codes]
     return [{"what": what, "command": page} for page in pages]
 
 
