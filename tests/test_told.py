@@ -426,8 +426,10 @@ def test_rows_that_a_template_cannot_hold_are_left_out_as_advised(tmp_path: Path
     found = [f for f in as_json(done)["findings"] if f["code"] == "D033"]
     assert len(found) == 100 and "(+ 150)" in found[-1]["what"]["en"]
     assert [f["more"] for f in found] == [0] * 99 + [150]
+    everywhere = [place for f in found for place in (f["where"], *f["also"])]
+    assert everywhere == [f"{file}:{line}" for line in range(10, 260)]
     shown = " ".join(within(*(w for w in words if w != "--json")).stdout.split())
-    assert "… and 247 more D033:" in shown and "`--json` lists the first of each file" in shown
+    assert "… and 247 more D033:" in shown and "`--json` lists each" in shown
     done = within(*words, "--on_bad_row", "skip")
     assert done.returncode == 0, done.stdout
     (data,) = as_json(done)["data"]["datasets"]

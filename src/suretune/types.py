@@ -56,7 +56,7 @@ class Fault:
     is what stood there, shortened and printable (a `Text` where it is a sentence), `hint` what
     would mend it, if known.
     `ends`: nothing behind it was read, so how many rows the file has is not known. `flag`: what
-    named the file. `more`: further rows of which the same has to be said, and is not.
+    named the file. `also`: where further rows are of which the same has to be said.
     """
 
     kind: str
@@ -67,7 +67,7 @@ class Fault:
     hint: Text | None = None
     ends: bool = False
     flag: str = "--dataset"
-    more: int = 0
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
