@@ -21,6 +21,13 @@ class Text:
     zh: str
 
 
+@dataclass(frozen=True, slots=True)
+class Hint(Text):
+    """A sentence that advises one `--columns`, with the words of that flag."""
+
+    columns: tuple[str, ...] = ()
+
+
 # --- rows, samples, plan ----------------------------------------------------------------------
 
 

@@ -129,8 +129,9 @@ def _alike(fault: Fault) -> tuple[str, str, str, bool]:
 
 
 def _cannot_skip(hint: Text | None) -> Text:
-    en, zh = (hint.en, hint.zh) if hint else ("", "")
-    return Text(
-        f"{en} It cannot be skipped: where the next row begins is not known.".strip(),
-        f"{zh}它不能跳过：无法确定下一条数据从哪里开始。",
+    hint = hint or Text("", "")
+    return replace(
+        hint,
+        en=f"{hint.en} It cannot be skipped: where the next row begins is not known.".strip(),
+        zh=f"{hint.zh}它不能跳过：无法确定下一条数据从哪里开始。",
     )
