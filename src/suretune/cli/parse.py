@@ -32,7 +32,6 @@ SWITCHES = ("public", "unverified", "words_only")  # and those that are on where
 TEXTS = ("question", "html")  # and those whose words end where a run is named
 HELP_LANG = Text("language of messages: en or zh", "提示信息的语言：en 或 zh")
 TWO_LANGUAGES = Text("It takes en or zh.", "它接受 en（英文）或 zh（中文）。")
-TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 NO_VALUE = Text("It takes no value.", "它后面不带取值。")
 HELP_JSON = Text("print the result as JSON", "以 JSON 输出结果")
 HELP_PIECES = Text("may be given again", "可以多次给出")
@@ -256,7 +255,7 @@ def _split(
     argparse ends at the first of those, in English: that flag is told and taken out, and the rest
     is read again.
     """
-    left = [plain for word in words for plain in switch(word)]
+    left = list(words)
     faults: list[FlagFacts] = []
     while True:
         typed = _Typed()
@@ -280,14 +279,6 @@ def _is_it(words: Sequence[str], at: int, names: Sequence[str], stuck: bool) -> 
         return False
     alone = at + 1 == len(words) or words[at + 1].startswith("-")
     return bool(equals) if stuck else alone and not equals
-
-
-def switch(word: str) -> list[str]:
-    """`--json=true` is `--json`, and `--json=false` is nothing."""
-    flag, equals, value = word.partition("=")
-    if flag != "--json" or not equals or value.lower() not in TRUTHS:
-        return [word]
-    return [flag] if TRUTHS[value.lower()] else []
 
 
 def _twice(known: Mapping[str, Option], name: str, before: Any, after: Any) -> FlagFacts:
