@@ -563,3 +563,17 @@ def test_where_no_flag_is_like_it_the_help_is_named_and_not_meant(
         one["what"]["en"] == f"suretune has no {thing} `{' '.join(typed[1:]).partition('=')[0]}`."
     )
     assert one["fix"]["en"] == f"`suretune {typed[0]} --help` lists every {thing}."
+
+
+def test_behind_two_hyphens_no_flag_is_called_unknown_that_is_known() -> None:
+    sft = next(verb for verb in VERBS if verb.name == "sft")
+    command = parse(sft, ["--system", "--", "--lang", "en", "--odd=--"], {})
+    told = [(fault.problem, fault.flag) for fault in command.faults]
+    assert told == [("unknown-flag", "--"), ("bad-value", "--system")]
+    command = parse(sft, ["--odd=--"], {})
+    assert [(fault.flag, fault.value) for fault in command.faults] == [("--odd", "--")]
+    ask = next(verb for verb in VERBS if verb.name == "ask")
+    for typed in (["--", "-Why?"], ["Who?", "--", "-Why?"], ["Who?", "--", "--seed"]):
+        command = parse(ask, ["--system=--", "--seed", "4", *typed], {})
+        assert command.words == tuple(word for word in typed if word != "--")
+        assert not command.faults and command.resolved.config.data.system == "--"

@@ -44,6 +44,8 @@ def as_meant(
     for those that are no options. `words_first`: words may stand before all flags;
     `words_behind`: so many, and behind the value of one; `texts`: they are questions."""
     made = Meant()
+    end = words.index("--") if "--" in words else len(words)
+    words, behind = words[:end], tuple(words[end:])
     flat = _notes_out(_numbers_out(list(words), known, made), made)
     groups = [Group("")]
     for word in flat:
@@ -60,6 +62,9 @@ def as_meant(
     _too_many(made, known, words_behind, texts)
     _swallowed(made, known)
     made.groups = [Group("", one.values) if one.flag == OFF else one for one in made.groups]
+    if behind:  # no flag is read behind it, so the command's own words go there, too
+        first, *others = made.groups
+        made.groups = [*others, Group("", (*behind[:1], *first.values, *behind[1:]))]
     return made
 
 
