@@ -82,12 +82,14 @@ class Message:
     """One turn. `extra` (tool_calls, reasoning_content, name, ...) goes to the template untouched.
 
     `weight` scales the loss of an assistant turn; 0 shows it to the model without learning it.
+    `places`: the fields of the row that it was read from; several where turns were made one.
     """
 
     role: str
     content: str
     weight: float = 1.0
     extra: Mapping[str, Any] = field(default_factory=dict)
+    places: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
