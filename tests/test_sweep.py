@@ -276,6 +276,8 @@ def test_a_killed_sweep_goes_on_and_repeats_nothing(tmp_path: Path, identity_fil
     other = suretune(*typed, "--lora_rank", 4, "--study", sweep / "sweep.db")
     (finding,) = as_json(other)["findings"]
     assert other.returncode == 4 and finding["code"] == "S013"
+    for fix in finding["fix"].values():  # a study is no run
+        assert "resume" not in fix and "`--study`" in fix
 
 
 def asked_of(folder: Path, rows: Path, *more: object) -> list[object]:

@@ -198,6 +198,7 @@ def _open(
             "changed-since",
             "flags, rows, --search",
             found=str(path),
+            spare="study",
         )
         raise journal.stop(facts)
     study.set_user_attr("asked", digest)
