@@ -393,7 +393,8 @@ def _names(known: Mapping[str, Option]) -> list[str]:
 
 def _strangers(words: Sequence[str], names: Sequence[str]) -> list[FlagFacts]:
     """Unknown flags with the nearest real one; words that belong to none."""
-    faults, behind_flag = [], False
+    faults: list[FlagFacts] = []
+    behind_flag = False
     for word in words:
         if word == "--":  # nothing behind it was read as a flag
             return [*faults, FlagFacts("unknown-flag", word)]

@@ -40,10 +40,19 @@ def facts_of(error: Exception) -> Facts | None:
             way_back(error.path),
         )
     if number_of(error) in FULL:
-        return SetupFacts("disk-full", "", in_words(error))
+        return SetupFacts(
+            "disk-full",
+            "",
+            in_words(error),
+        )
     if number_of(error) == errno.EROFS:
         place = str(getattr(error, "filename", None) or "")
-        return SetupFacts("output-not-writable", place, in_words(error), spare="file")
+        return SetupFacts(
+            "output-not-writable",
+            place,
+            in_words(error),
+            spare="file",
+        )
     if isinstance(error, Unfit):
         return error.fault
     if isinstance(error, TemplateRefused):

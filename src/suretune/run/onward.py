@@ -188,10 +188,18 @@ def _shorter(resolved: Resolved, enough: int, planned: int) -> Change | None:
     )
     share = enough / planned
     if decided == "budget":
-        return Change(decided, _times(schedule.budget or "", share), why)
+        return Change(
+            decided,
+            _times(schedule.budget or "", share),
+            why,
+        )
     if decided == "max_steps" or not schedule.num_train_epochs:
         return Change("max_steps", enough, why)
-    return Change(decided, float(f"{share * schedule.num_train_epochs:.3g}"), why)
+    return Change(
+        decided,
+        float(f"{share * schedule.num_train_epochs:.3g}"),
+        why,
+    )
 
 
 def _times(budget: str, share: float) -> str:

@@ -228,7 +228,7 @@ def memory_stop(
     """The device's memory does not suffice, whatever was tried. `spare`: see `smaller_next`."""
     found = in_words(out_of_memory(error))
     facts = SetupFacts("out-of-memory", str(run), found=found, spare=spare)
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         others, total = held_by_others(torch.device("cuda", torch.cuda.current_device()))
         facts = beside(facts, others, total) if others > total / 2 else facts
     return journal.stop(facts)

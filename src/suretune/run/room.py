@@ -9,16 +9,14 @@ import torch
 from suretune.because import in_words
 from suretune.facts import SetupFacts
 from suretune.model.device import (
-    CONTEXT,
     DTYPES,
     choose_device,
     choose_dtype,
     limit_memory,
     out_of_memory,
-    parse_bytes,
     total_bytes,
 )
-from suretune.model.memory import GIB
+from suretune.model.memory import CONTEXT, GIB, parse_bytes
 from suretune.model.weight_stream import begin
 from suretune.preflight.check import Checked
 from suretune.preflight.forecast import too_small
