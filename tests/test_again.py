@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from suretune.preflight.again import (
     command_of,
     flag,
     flags_of,
-    in_language,
     look_again,
 )
+from suretune.preflight.check import check
 from suretune.preflight.whole import whole_flags
-from suretune.record.journal import Journal
+from suretune.record.journal import Journal, Stopped
 from suretune.sweep.search import flags
+from suretune.typed import all_in_language, in_language
 
 SFT, CHECK = (next(v for v in VERBS if v.name == name) for name in ("sft", "check"))
 ODD: list[tuple[str, Any]] = [
@@ -35,6 +37,9 @@ ODD: list[tuple[str, Any]] = [
     ("system", "两行\n与\t制表"),
     ("system", ""),
     ("system", "--json is said here"),
+    ("system", "--"),
+    ("columns", ("--=query", "b=response")),
+    ("output_dir", "--"),
     ("system", "{{NAME}} # not a note"),
     ("dataset", ("-odd.jsonl", "a b.jsonl#5", "c'd.jsonl")),
     ("dataset", ("-alone.jsonl",)),
@@ -172,16 +177,40 @@ def test_columns_that_were_said_stay_beside_those_that_are_advised() -> None:
     asked = Resolved.default().with_values(
         "flag", model="pocket", dataset=("a.jsonl", "b.jsonl"), columns=("Frage=query", "x=input")
     )
-    look, two = "suretune check --dataset b.jsonl", "`--columns x=` or `--columns x=query`"
-    said = look_again(asked, look, "Add `--columns x=query 'y z='`.")
+    look = "suretune check --dataset b.jsonl"
+    said = look_again(asked, look, ("x=query", "y z="))
     given = parse(CHECK, as_a_shell_reads(said)[1:], {}).resolved.config.data
     assert given.dataset == ("a.jsonl", "b.jsonl")
     assert given.columns == ("Frage=query", "x=query", "y z=")
-    assert look_again(asked, look, two) == command_of("check", asked)  # which one, nobody knows
+    assert look_again(asked, look) == command_of("check", asked)
     alone = Resolved.default().with_values("flag", columns=("x=query",))
-    assert look_again(alone, look, "Mend it.") == look  # of a command that asked for no rows
-    cut = "Add `--columns '`question`=query' '`answer`=response'`."  # as MySQL quotes its names
-    assert look_again(asked, look, cut) == command_of("check", asked)
+    assert look_again(alone, look) == look  # of a command that asked for no rows
+
+
+ROWS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    ({"Frage": "a?", "die `Antwort`": "b"}, ("Frage=query", "die `Antwort`=response")),
+    ({"Frage": "Wie geht es?", "Antwort": "Gut."}, ("Frage=query", "Antwort=response")),
+    ({"prompt": "a", "chosen": "b", "rejected": "c"}, ("chosen=response", "rejected=")),
+    ({"text": "good one", "label": "x"}, ("text=query", "label=response")),
+    ({"text": "a question?", "answer": "b"}, ("text=query", "answer=response")),
+]
+
+
+@pytest.mark.parametrize(("row", "columns"), ROWS)
+def test_advice_about_fields_hands_its_columns_over(
+    row: dict[str, Any], columns: tuple[str, ...], tmp_path: Path
+) -> None:
+    """As they stand in the sentence, whatever a name holds, and it is right when obeyed."""
+    file = write_rows(tmp_path / "rows.jsonl", [row] * 3)
+    asked = Resolved.default().with_values("flag", model="pocket", dataset=(str(file),))
+    journal = Journal()
+    journal.again = partial(look_again, asked)
+    with pytest.raises(Stopped) as stopped:
+        check(asked, journal)
+    (advised,) = {found.fix.en.rpartition(" with `")[2][:-2] for found in stopped.value.findings}
+    assert advised == command_of("check", asked.with_values("flag", columns=columns))
+    mended = parse(CHECK, as_a_shell_reads(advised)[1:], {}).resolved
+    assert len(check(mended, Journal()).samples) == 3
 
 
 def test_the_language_of_rows_is_not_that_of_whoever_reads_about_them() -> None:
@@ -189,4 +218,9 @@ def test_the_language_of_rows_is_not_that_of_whoever_reads_about_them() -> None:
         words.choose("zh")
         assert in_language("suretune check") == "suretune check --lang zh"
         assert in_language("suretune init identity") == "suretune init identity"
+        assert all_in_language("Mend `a`, then `cd 'x y' && suretune sft --config c`.") == (
+            "Mend `a`, then `cd 'x y' && suretune sft --config c --lang zh`."
+        )
+        named = "`suretune infer` sends it; `suretune resume r --lang en`; `pip install suretune x`"
+        assert all_in_language(named) == named
         words.choose(None)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,20 @@ from suretune.cli import VERBS, main
 from suretune.cli.parse import parse
 from suretune.cli.verbs import OWN
 from suretune.config import Resolved
-from suretune.guards import all_guards
+from suretune.guards import all_guards, judge
 from suretune.guards.finding_by_words import by_words, page_of
 from suretune.preflight.again import command_of
 from suretune.prepare.naming import languages_meant, names_meant, quoted
-from suretune.retention import Used
-from suretune.run.onward import WEAKER, change_for, next_commands, once_mended, used_in
+from suretune.retention import LONGER, SHORTER, Used
+from suretune.run.onward import (
+    WEAKER,
+    change_for,
+    next_commands,
+    once_mended,
+    updates_enough,
+    used_in,
+)
+from test_guards import PROOF
 
 BOTH = ("zh", "en")
 
@@ -195,6 +204,57 @@ def test_a_rate_that_was_far_too_small_is_what_is_changed() -> None:
     change = change_for(["R003 probes-failed"], asked, 256, 40, 40)
     assert change and change.option == "learning_rate" and change.value > 1e-3
     assert change_for(["R018 forgetting-not-measured"], asked, 256, 40, 40) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "least", "after", "updates"),
+    [
+        (2.5, 1.5, 2.6, 10),  # it fell and rose: as long as it fell
+        (2.5, None, 2.6, 20),  # it never fell: half as long
+        (0.0852, 0.09, 0.1217, 20),  # of a small loss that is much
+        (2.5, 2.49, 2.51, None),  # it stayed as it was: longer
+        (2.5, None, 2.5, None),
+        (2.5, None, float("nan"), 20),
+    ],
+)
+@pytest.mark.parametrize("length", ["num_train_epochs", "max_steps", "budget"])
+def test_where_held_out_rows_got_worse_advice_and_next_command_say_the_same(
+    before: float, least: float | None, after: float, updates: int | None, length: str
+) -> None:
+    decided = {
+        "num_train_epochs": {"num_train_epochs": 8.0},
+        "max_steps": {"max_steps": 40},
+        "budget": {"budget": "10m"},
+    }
+    asked = Resolved.default().with_values("flag", model="pocket", **decided[length])
+    settled = asked.with_values("auto: usual", learning_rate=0.002)
+    if length == "budget":
+        settled = settled.with_values("auto: cut", max_steps=40)
+    facts = replace(PROOF, held_out_before=before, held_out_after=after,
+                    held_out_least=least, held_out_least_step=10)  # fmt: skip
+    facts = replace(facts, used=used_in(settled, found=[facts]))
+    (finding,) = (found for found in judge(facts) if found.code == "R006")
+    assert bool(facts.used.too_much) == (updates is not None)
+    enough = updates_enough(facts, 40)
+    change = change_for(["R006 x"], settled, 256, 40, 40, enough=enough)
+    assert enough == updates and change is not None and change.option == length
+    longer = {"num_train_epochs": 16.0, "max_steps": 80, "budget": "20m"}
+    shorter = {
+        "num_train_epochs": (updates or 0) / 5,
+        "max_steps": updates,
+        "budget": f"{(updates or 0) / 4:g}m",
+    }
+    assert change.value == (longer if updates is None else shorter)[length]
+    more, less = (said[length] for said in (LONGER, SHORTER))
+    for lang in ("en", "zh"):
+        fix, grows, shrinks = (getattr(t, lang).lower() for t in (finding.fix, more, less))
+        assert (grows in fix, shrinks in fix) == (updates is None, updates is not None)
+
+
+def test_a_single_update_that_was_too_much_is_made_at_half_the_rate() -> None:
+    asked = Resolved.default().with_values("flag", max_steps=1, learning_rate=0.01)
+    change = change_for(["R006 x"], asked, 256, 1, 1, enough=0)
+    assert change is not None and (change.option, change.value) == ("learning_rate", 0.005)
 
 
 def test_a_budget_that_cut_a_run_is_what_is_changed_and_no_two_runs_advise_each_other() -> None:

@@ -1827,3 +1827,14 @@ def test_the_parts_of_a_finding_are_those_that_its_check_gives(
     guard = Guard("X001", "x", empty, False, FlagFacts, lambda _: values, empty, empty, empty)
     found = guard.judge(FlagFacts("x", "--x"))
     assert found and (found.where, found.parts) == ("there", told)
+
+
+def test_where_others_hold_the_card_nobody_is_told_to_shorten_rows() -> None:
+    alone = setup("out-of-memory", "rows.jsonl:17", "4.3 GiB needed at least, 1.3 GiB there")
+    held = Text("Other processes hold 137.9 of the 139.8 GiB of this card.", "其他进程占着。")
+    for facts in (alone, replace(alone, spare="smaller"), replace(alone, nearest="--lora_rank 8")):
+        assert all("--max_length" in said for said in languages(fixes(facts)["S019"]))
+        (finding,) = judge(replace(facts, hint=held))
+        assert held.en in finding.what.en and held.zh in finding.what.zh
+        assert not any("--max_length" in said for said in languages(finding.fix))
+        assert "run fewer side by side" in finding.fix.en and "同时运行" in finding.fix.zh

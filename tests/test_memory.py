@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import torch
 
+from conftest import write_rows
 from suretune import rundir
+from suretune.config import Resolved
 from suretune.model.lora import trainable
 from suretune.model.memory import (
     GIB,
@@ -26,6 +28,8 @@ from suretune.model.memory import (
 from suretune.model.recompute import Keep, Policy
 from suretune.model.weight_stream import weight_files
 from suretune.options import EngineOptions
+from suretune.preflight.check import check
+from suretune.record.journal import Journal
 from suretune.refusal import Refusal
 from suretune.train import engine_plan
 from suretune.train.buckets import Size
@@ -203,3 +207,38 @@ def test_out_of_memory_anywhere_is_said_and_not_an_internal_error(
     assert status == 4
     kept = rundir.read_jsonl(tmp_path / "run" / "findings.jsonl")
     assert "S019" in [finding["code"] for finding in kept]
+
+
+@pytest.mark.parametrize(
+    ("free", "limit", "told"),
+    [
+        (0.0, None, "Other processes hold 139.2 of the 139.8 GiB"),
+        (0.0, "0.1GiB", ""),
+        (9.0, None, None),
+    ],
+)
+def test_what_others_hold_of_a_card_is_told_where_it_is_what_is_missing(
+    free: float,
+    limit: str | None,
+    told: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not where the run's own limit is too little, whoever else is there."""
+    from suretune.run.room import no_room_on
+
+    lines = [{"query": f"q {n}", "response": "a"} for n in range(4)]
+    rows = write_rows(tmp_path / "rows.jsonl", lines)
+    asked = Resolved.default().with_values("flag", model="pocket", dataset=(str(rows),))
+    checked = check(asked, Journal())
+    limited = checked.resolved.with_values("flag", memory_limit=limit)
+    checked = replace(checked, resolved=limited)
+    total = int(139.8 * GIB)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(free * GIB), total))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
+    found = no_room_on(torch.device("cuda"), checked, 2)
+    if told is None:
+        assert found is None
+        return
+    assert found is not None and found.problem == "out-of-memory"
+    assert (found.hint.en if found.hint else "").startswith(told) and bool(found.hint) == bool(told)

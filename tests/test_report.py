@@ -427,6 +427,17 @@ def read_them(report: dict[str, Any]) -> bool:
     return in_words("read them", "请自己读一读") in report_words.verdict_sentence(report)
 
 
+@pytest.mark.parametrize("rows", [1, 4, 5])
+def test_a_seal_that_stands_on_the_loss_of_few_rows_says_so(rows: int, spoken: str) -> None:
+    held = {"before": 6.4, "after": 3.6, "rows": rows}
+    bare = {"verdict": "sealed", "held_out": held, "probes": [], "paraphrases": None}
+    said = report_words.verdict_sentence(bare)
+    assert ("--val_dataset" in said) == (f"{rows} " in said) == (rows < 5)
+    judged = {**a_report(), "verdict": "sealed", "held_out": held}  # questions tell it, too
+    assert "--val_dataset" not in report_words.verdict_sentence(judged)
+    assert "--val_dataset" not in report_words.verdict_sentence({**bare, "verdict": "stopped"})
+
+
 def test_only_the_first_fifty_unused_rows_are_listed() -> None:
     page = html(a_report())
     listed = [int(line) for line in re.findall(r"self_cognition\.json:(\d+)", page)]

@@ -420,6 +420,21 @@ def test_relative_paths_are_read_where_the_run_was_begun(
     assert go_on_in(tmp_path / "moved" / "out") == other
 
 
+def test_rows_that_are_no_data_any_more_are_looked_at_again_by_going_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, rows = a_run(tmp_path / "run"), tmp_path / "rows.jsonl"
+    asked = Resolved.default().with_values("flag", model="pocket", dataset=(str(rows),))
+    write_config(run / "config.yaml", asked)
+    rundir.write_json(run / "run.json", {"folder": str(tmp_path), "run": str(run)})
+    rows.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\n")
+    assert main(["resume", str(run), "--json"]) == 3
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    for fix in finding["fix"].values():
+        assert finding["code"] == "D037" and fix.count(f"`suretune resume {run}`") == 1
+        assert "suretune check" not in fix
+
+
 def test_a_run_goes_on_from_another_folder_and_from_a_named_checkpoint(tmp_path: Path) -> None:
     """Taken back to its first update and resumed from elsewhere, it ends as it had ended."""
     home = tmp_path / "it's $HOME"

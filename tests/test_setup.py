@@ -47,10 +47,10 @@ def stopping(seen: Seen) -> list[str]:
     return [lack.command for lack in lacks(seen) if lack.stops]
 
 
-def test_a_machine_that_has_all_is_ready(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_machine_that_has_all_is_ready(spoken: str, capsys: pytest.CaptureFixture[str]) -> None:
     for seen in (CPU, GPU):
         assert stopping(seen) == [] and tell_about(seen, False) == 0
-        assert capsys.readouterr().out.rstrip().endswith("\n  suretune demo")
+        assert capsys.readouterr().out.rstrip().endswith(f"\n  suretune demo --lang {spoken}")
 
 
 def test_a_cpu_build_beside_a_card_is_told_with_the_build_that_the_driver_runs(

@@ -276,6 +276,8 @@ def test_a_killed_sweep_goes_on_and_repeats_nothing(tmp_path: Path, identity_fil
     other = suretune(*typed, "--lora_rank", 4, "--study", sweep / "sweep.db")
     (finding,) = as_json(other)["findings"]
     assert other.returncode == 4 and finding["code"] == "S013"
+    for fix in finding["fix"].values():  # a study is no run
+        assert "resume" not in fix and "`--study`" in fix
 
 
 def asked_of(folder: Path, rows: Path, *more: object) -> list[object]:
@@ -374,3 +376,14 @@ def test_trials_are_dealt_over_so_many_gpus_and_no_more(
     done = suretune(*asked_of(tmp_path, identity_file)[:5], "--search", "lora_rank=4,8",
                     "--num_gpus", 99, "--json")  # fmt: skip
     assert done.returncode == 4 and [f["code"] for f in as_json(done)["findings"]] == ["S066"]
+
+
+def test_rows_that_a_sweep_refuses_are_looked_at_with_its_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"messages": "broken\n')
+    asked = ("--model", "pocket", "--dataset", str(rows))
+    assert main(["sweep", *asked, "--search", "learning_rate=1e-4,1e-3", "--json"]) == 3
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert f"`suretune check --model pocket --dataset {rows}`" in finding["fix"]["en"]

@@ -25,6 +25,7 @@ from suretune.data.told import (
     NAME,
     THOUGHT,
 )
+from suretune.guards import judge
 from suretune.pocket import MODEL
 from suretune.types import Example, Fault, Message, Origin, Row, Sample
 from test_examples import JSON, TURN
@@ -259,12 +260,43 @@ def test_a_turn_is_called_as_the_row_calls_it(families: dict[str, ChatTokenizer]
     assert isinstance(read, Example)
     found = samples(read, Rendering(qwen3, "Be brief.", 4096, False, False))
     assert isinstance(found, Fault) and found.field == "messages[1].content"
-    assert fault(qwen3, {"query": "q", "response": answer}).field == "assistant.content"
+    assert fault(qwen3, {"query": "q", "response": answer}).field == "response"
     smol = Rendering(families["HuggingFaceTB-SmolLM3-3B"], "See docs/thinking.", 4096, False, False)
     plain = to_example(Row(HERE, talk(ASKED, ("assistant", "Nine."))), "rows")
     assert isinstance(plain, Example)
     found = samples(plain, smol)
     assert isinstance(found, Fault) and found.field == "--system"
+
+
+HUMAN = {"from": "human", "value": "q"}
+GPT = {"from": "gpt", "value": "Nine.", "reasoning_content": "West."}
+SHIFTED = [
+    (
+        {"conversations": [HUMAN, GPT], "system": "Be brief."},
+        "turn 2 (`conversations[1].reasoning_content`) says",
+        "第 2 轮（`conversations[1].reasoning_content`）的内容没有",
+    ),
+    (
+        {"conversations": [{"from": "system", "value": None}, HUMAN, GPT]},
+        "turn 3 (`conversations[2].reasoning_content`) says",
+        "第 3 轮（`conversations[2].reasoning_content`）的内容没有",
+    ),
+    (
+        talk(ASKED, ("assistant", "One moment."), *CALLING[1:]),
+        "turns 2 and 3 (`messages[1].content, messages[2].content`), which are one answer, say",
+        "第 2 和 3 轮合成一个回答（`messages[1].content, messages[2].content`）",
+    ),
+]
+
+
+@pytest.mark.parametrize(("row", "en", "zh"), SHIFTED)
+def test_what_is_lost_is_named_by_the_turns_of_the_row(
+    row: dict[str, Any], en: str, zh: str, families: dict[str, ChatTokenizer]
+) -> None:
+    """Not by those of the conversation that was made of it: a prompt of its own, an empty turn
+    and turns that are one answer shift them."""
+    (finding,) = judge(fault(families["meta-llama-Llama-3.1-8B-Instruct"], row))
+    assert en in finding.what.en and zh in finding.what.zh
 
 
 def test_role_tokens_in_a_tool_are_seen(families: dict[str, ChatTokenizer]) -> None:
@@ -427,8 +459,10 @@ def test_rows_that_a_template_cannot_hold_are_left_out_as_advised(tmp_path: Path
     found = [f for f in as_json(done)["findings"] if f["code"] == "D033"]
     assert len(found) == 100 and "(+ 150)" in found[-1]["what"]["en"]
     assert [f["more"] for f in found] == [0] * 99 + [150]
+    everywhere = [place for f in found for place in (f["where"], *f["also"])]
+    assert everywhere == [f"{file}:{line}" for line in range(10, 260)]
     shown = " ".join(within(*(w for w in words if w != "--json")).stdout.split())
-    assert "… and 247 more D033:" in shown and "`--json` lists the first of each file" in shown
+    assert "… and 247 more D033:" in shown and "`--json` lists each" in shown
     done = within(*words, "--on_bad_row", "skip")
     assert done.returncode == 0, done.stdout
     (data,) = as_json(done)["data"]["datasets"]

@@ -179,6 +179,7 @@ def finding(code: str) -> dict[str, Any]:
         "parts": [],
         "title": text,
         "more": 0,
+        "also": [],
         "ignored": False,
     }
 

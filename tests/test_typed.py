@@ -488,6 +488,21 @@ def test_a_switch_with_its_truth_is_read_as_meant(
     words.choose(None)
 
 
+@pytest.mark.parametrize("off", [False, True])
+@pytest.mark.parametrize("form", ["--json WORD", "--json=WORD", "—json=WORD"])
+def test_a_truth_behind_json_is_read_the_same_wherever_it_stands(
+    form: str, off: bool, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a verb and without one, before the words of a verb and behind them."""
+    said = form.replace("WORD", "false" if off else "true").split()
+    for typed in (["nonsense", *said], ["explain", "D003", *said], ["report", *said, "no-run"]):
+        main(typed)
+        assert capsys.readouterr().out.startswith("{") is not off, typed
+    command = parse(next(v for v in VERBS if v.name == "compare"), ["a", *said, "b"], {})
+    assert command.words == ("a", "b") and command.json is not off
+    assert main(["explain", "D003", "--json="]) == 2
+
+
 @pytest.mark.parametrize("typed", ["merge-lora", "swift export --merge_lora true", "swift rlhf"])
 def test_a_command_that_is_not_there_says_what_there_is(
     typed: str, folder: Path, capsys: pytest.CaptureFixture[str]
@@ -548,3 +563,17 @@ def test_where_no_flag_is_like_it_the_help_is_named_and_not_meant(
         one["what"]["en"] == f"suretune has no {thing} `{' '.join(typed[1:]).partition('=')[0]}`."
     )
     assert one["fix"]["en"] == f"`suretune {typed[0]} --help` lists every {thing}."
+
+
+def test_behind_two_hyphens_no_flag_is_called_unknown_that_is_known() -> None:
+    sft = next(verb for verb in VERBS if verb.name == "sft")
+    command = parse(sft, ["--system", "--", "--lang", "en", "--odd=--"], {})
+    told = [(fault.problem, fault.flag) for fault in command.faults]
+    assert told == [("unknown-flag", "--"), ("bad-value", "--system")]
+    command = parse(sft, ["--odd=--"], {})
+    assert [(fault.flag, fault.value) for fault in command.faults] == [("--odd", "--")]
+    ask = next(verb for verb in VERBS if verb.name == "ask")
+    for typed in (["--", "-Why?"], ["Who?", "--", "-Why?"], ["Who?", "--", "--seed"]):
+        command = parse(ask, ["--system=--", "--seed", "4", *typed], {})
+        assert command.words == tuple(word for word in typed if word != "--")
+        assert not command.faults and command.resolved.config.data.system == "--"

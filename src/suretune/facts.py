@@ -320,7 +320,8 @@ class Finding:
     """A guard that fired. `where` names the file and row, the flag or the step; `fate` says what
     came of one that would stop a run: skipped (the row was left out), ignored, or nothing of it.
     `parts` say the same as `what`, one thing a line, where a finding is about many; `title` says in
-    a few words what `name` stands for; `more`: further rows of which only the number is told."""
+    a few words what `name` stands for; `also`: where further rows are of which the same has to be
+    said, `more` of them."""
 
     code: str
     name: str
@@ -333,6 +334,7 @@ class Finding:
     parts: tuple[Text, ...] = ()
     title: Text = UNTITLED
     more: int = 0
+    also: tuple[str, ...] = ()
 
     @property
     def heading(self) -> Text:

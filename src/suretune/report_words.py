@@ -67,6 +67,7 @@ GOT_OVER = {  # what a run got over, by the code of the finding that tells it
     ),
     "T005": Text("a loss was out of line (T005)", "有损失明显异常（T005）"),
 }
+FEW = 5  # held-out rows: of fewer no answers are compared (R019)
 UNKNOWN = ("?", Text("No verdict", "没有结论"))
 
 
@@ -86,7 +87,7 @@ def verdict_sentence(report: Report) -> str:
     sentence = say(SENTENCES.get(found, SENTENCES[verdict]))
     if is_whole(report):
         sentence = sentence.replace(words("adapter", "适配器"), words("model", "模型"))
-    sentence += _unjudged(report) + _got_over(report)
+    sentence += _unjudged(report) + _few_rows(report) + _got_over(report)
     names = ", ".join(ignored)
     return sentence + (words(f" Ignored: {names}.", f"已忽略：{names}。") if ignored else "")
 
@@ -100,6 +101,21 @@ def _unjudged(report: Report) -> str:
     return words(
         f" Whether {left} held-out answers are right no rule can tell: read them.",
         f"{left} 个留出数据的回答对不对，规则判断不了，请自己读一读。",
+    )
+
+
+def _few_rows(report: Report) -> str:
+    """That a seal has nothing under it but the loss of very few rows."""
+    rows = part(report, "held_out", "rows")
+    asked = part(must_pass(report), "asked") or part(report, "paraphrases", "asked")
+    if report.get("verdict") != "sealed" or asked or not rows or rows >= FEW:
+        return ""
+    lines = "row" if rows == 1 else "rows"
+    return words(
+        f" That it learned what the rows say stands on the loss of {rows} held-out {lines} alone,"
+        " which nearly any training lowers; more of them show it: `--val_dataset FILE`.",
+        f"是否学会了数据里的内容，只看了 {rows} 行留出数据的损失，几乎任何训练都会让它下降；"
+        "多留出一些才看得出来：`--val_dataset 文件`。",
     )
 
 

@@ -37,6 +37,16 @@ SHORTER = {
     "budget": Text("with a shorter `--budget`", "缩短 `--budget`"),
 }
 
+TURNED = 0.05  # nats a token; evaluations of a run that only wavers stay within
+TENTH = 0.1  # of a loss so small that TURNED would be much of it
+
+
+def rose(before: float | None, least: float | None, after: float | None) -> bool:
+    """Whether training on made the held-out rows worse, by these losses of a token: more than a
+    run wavers by. One that is no number did, too."""
+    low = min((loss for loss in (before, least) if loss is not None), default=0.0)
+    return after is not None and not after - low <= min(TURNED, TENTH * low)
+
 
 def more_anchors(used: Used) -> str:
     """The flags that hold a model closer to what it was than this run's did."""

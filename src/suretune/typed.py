@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import unicodedata
 from pathlib import Path
 
+from suretune.words import chosen
+
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that --max-lora-rank takes (vllm/config/lora.py)
+# Of ours, but the one where `--lang` is the rows' language.
+OURS = re.compile(r"(?:cd [^`]+? && )?(?:[A-Z_]+=\S+ )*suretune (?!init\b)")
+WHOLE = re.compile(rf"`({OURS.pattern}[^\s`]+ [^`]+)`")
 ENDS = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "'": "\\'", "\\": "\\\\"}
 
 
@@ -49,6 +55,20 @@ def path(said: str | os.PathLike[str]) -> str:
     """A path as one word that no command takes for a flag, whatever it begins with."""
     text = os.fspath(said)
     return word(f"./{text}" if text.startswith("-") else text)
+
+
+def in_language(command: str) -> str:
+    """A command of ours in the language that this one was asked for, where it was; others as they
+    are."""
+    asked = chosen()
+    ours = asked and OURS.match(command) and " --lang " not in command
+    return f"{command} --lang {asked}" if ours else command
+
+
+def all_in_language(said: str) -> str:
+    """A sentence whose commands are in that language, too; one of two words is only named there,
+    and nobody has to paste it."""
+    return WHOLE.sub(lambda found: f"`{in_language(found[1])}`", said)
 
 
 def _is_odd(char: str) -> bool:

@@ -21,6 +21,13 @@ class Text:
     zh: str
 
 
+@dataclass(frozen=True, slots=True)
+class Hint(Text):
+    """A sentence that advises one `--columns`, with the words of that flag."""
+
+    columns: tuple[str, ...] = ()
+
+
 # --- rows, samples, plan ----------------------------------------------------------------------
 
 
@@ -56,7 +63,7 @@ class Fault:
     is what stood there, shortened and printable (a `Text` where it is a sentence), `hint` what
     would mend it, if known.
     `ends`: nothing behind it was read, so how many rows the file has is not known. `flag`: what
-    named the file. `more`: further rows of which the same has to be said, and is not.
+    named the file. `also`: where further rows are of which the same has to be said.
     """
 
     kind: str
@@ -67,7 +74,7 @@ class Fault:
     hint: Text | None = None
     ends: bool = False
     flag: str = "--dataset"
-    more: int = 0
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +82,14 @@ class Message:
     """One turn. `extra` (tool_calls, reasoning_content, name, ...) goes to the template untouched.
 
     `weight` scales the loss of an assistant turn; 0 shows it to the model without learning it.
+    `places`: the fields of the row that it was read from; several where turns were made one.
     """
 
     role: str
     content: str
     weight: float = 1.0
     extra: Mapping[str, Any] = field(default_factory=dict)
+    places: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

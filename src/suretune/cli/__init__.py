@@ -19,9 +19,10 @@ from typing import TextIO
 
 from suretune import __version__, labels, spelled, words
 from suretune.because import FULL
+from suretune.cli.asmeant import says_json
 from suretune.cli.front import Front, front
 from suretune.cli.out import tell, tell_json
-from suretune.cli.parse import Command, Verb, make_parser, parse, switch
+from suretune.cli.parse import Command, Verb, make_parser, parse
 from suretune.cli.verbs import VERBS, run_verb
 from suretune.facts import Finding, FlagFacts
 from suretune.prepare.names import odd_names
@@ -222,7 +223,7 @@ def _no_verb(typed: Sequence[str], before: Front) -> int:
             nearest = shown_command("suretune", "sft", *typed)
         journal.look(FlagFacts("unknown-flag", first, nearest=nearest))
     journal.gather()
-    if ["--json"] in map(switch, typed):
+    if says_json(typed):
         _tell_findings(USAGE, journal.findings)
     else:
         show.findings(journal.findings)

@@ -27,6 +27,8 @@ ELIDED = ("...", "…", "……")
 # Texts: what they hold is theirs.
 FREE = ("system", "question", "model_name", "model_author", "name", "author")
 JOINED = ("system",)  # one text, of which the words behind the flag are parts
+TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+OFF = "--json=\0"  # the flag, taken back
 PLAIN = {"json": 0, "lang": 1}  # of every verb: how many words each takes
 
 
@@ -42,6 +44,8 @@ def as_meant(
     for those that are no options. `words_first`: words may stand before all flags;
     `words_behind`: so many, and behind the value of one; `texts`: they are questions."""
     made = Meant()
+    end = words.index("--") if "--" in words else len(words)
+    words, behind = words[:end], tuple(words[end:])
     flat = _notes_out(_numbers_out(list(words), known, made), made)
     groups = [Group("")]
     for word in flat:
@@ -52,12 +56,21 @@ def as_meant(
             last = groups[-1]
             groups[-1] = Group(last.flag, (*last.values, word))
     for group in groups:
-        made.groups.append(_values(group, known, made))
+        made.groups.append(_switched(_values(group, known, made)))
     if not words_first:
         _alone(made, known)
     _too_many(made, known, words_behind, texts)
     _swallowed(made, known)
+    made.groups = [Group("", one.values) if one.flag == OFF else one for one in made.groups]
+    if behind:  # no flag is read behind it, so the command's own words go there, too
+        first, *others = made.groups
+        made.groups = [*others, Group("", (*behind[:1], *first.values, *behind[1:]))]
     return made
+
+
+def says_json(words: Sequence[str]) -> bool:
+    """Whether a command line whose verb is not known asks for JSON."""
+    return "--json" in as_meant(words, dict.fromkeys(PLAIN)).words
 
 
 # --- what stands between the words --------------------------------------------------------------
@@ -246,6 +259,22 @@ def _is_path(name: str) -> bool:
     return bool(name) and "\0" not in name and os.path.lexists(os.path.expanduser(name))
 
 
+def _switched(group: Group) -> Group:
+    """`--json true` and `--json=true` are `--json`; with `false` it is OFF, which is taken out once
+    the words behind it are where they belong."""
+    flag, stuck, said = group.flag.partition("=")
+    if flag != "--json":
+        return group
+    values = group.values
+    if not stuck and "".join(values[:1]).lower() in ("true", "false"):
+        said, *rest = values
+        values = tuple(rest)
+    on = TRUTHS.get(said.lower(), True if not said and not stuck else None)
+    if on is None:  # it is no such word: told of where the words are split
+        return group
+    return Group(flag if on else OFF, values)
+
+
 # --- words that no flag takes -------------------------------------------------------------------
 
 
@@ -284,9 +313,6 @@ def _too_many(
 ) -> None:
     """More words than a flag takes: one text without quotes, the command's own words, or strays."""
     for index, group in enumerate(made.groups):
-        if group.flag == "--json" and "".join(group.values[:1]).lower() in ("true", "false"):
-            said, *others = group.values
-            made.groups[index] = group = Group(f"{group.flag}={said}", tuple(others))
         spec = known.get(group.name)
         most = _most(group, spec, words_behind)
         if most is None or not group.flag or len(group.values) <= most:

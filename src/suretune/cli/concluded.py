@@ -6,7 +6,7 @@ from suretune import phrases, show, typed
 from suretune.cli.parse import Command
 from suretune.data.learning import Learning, learning_of
 from suretune.model.memory import GIB
-from suretune.preflight.again import command_of, in_language
+from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked
 from suretune.preflight.forecast import HALF, downloads_first, least_bytes, on_gpu
 from suretune.preflight.whole import is_whole, learns
@@ -70,9 +70,9 @@ def _mending(stopped: Stopped) -> str:
     """The first command that a finding advises, else the page of the first finding."""
     for finding in stopped.findings:
         for command in show.commands_in(say(finding.fix)):
-            return in_language(command)
+            return command
     codes = [finding.code for finding in stopped.findings[:1]]
-    return in_language(typed.command("suretune", "explain", *codes))
+    return typed.command("suretune", "explain", *codes)
 
 
 def _work(checked: Checked, journal: Journal) -> Text:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from suretune import glossary, show
+from suretune import glossary, show, typed
 from suretune.cli.out import tell, tell_json
 from suretune.guards import CHINESE_LINE_END, all_guards
 from suretune.guards.finding_by_words import by_words, nearest, page_of
@@ -89,13 +89,13 @@ def _show(known: Known) -> None:
         return
     further = known.about.code if known.about else ""
     if further and known.page != page_of(further):
-        tell(f"\nsuretune explain {further}")
+        tell("\n" + typed.in_language(f"suretune explain {further}"))
     if known.guards:
         about = Text("Findings that speak of it:", "相关的检查项：")
         tell(("\n" if known.page else "") + say(about))
         _list(known.guards, err=False)
         if not further:
-            tell(f"\nsuretune explain {known.guards[0].code}")
+            tell("\n" + typed.in_language(f"suretune explain {known.guards[0].code}"))
 
 
 def _show_nearest(known: Known) -> None:
@@ -108,7 +108,8 @@ def _show_nearest(known: Known) -> None:
     if known.nearest:
         tell(say(Text("The nearest:", "最接近的：")), err=True)
         _list(known.nearest, err=True)
-    tell(say(Text("All of them: suretune explain", "全部列出：suretune explain")), err=True)
+    every = typed.in_language("suretune explain")
+    tell(say(Text(f"All of them: {every}", f"全部列出：{every}")), err=True)
 
 
 def _named(guard: Guard) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def carry_over(command: Command, journal: Journal) -> int:
 
         show.findings(untold)
     for line in told["next"]:
-        tell(line, keep="")
+        tell(typed.in_language(line), keep="")
     return status
 
 

@@ -120,13 +120,13 @@ def say_where(run: Path, asked: str) -> None:
             f"另一个 suretune 正在处理运行 {name}。本次运行在 {shown}",
         )
     elif why := failed_proof(folder):
-        report = f"suretune report {typed.path(folder)}"
+        report = typed.in_language(f"suretune report {typed.path(folder)}")
         told = Text(
             f"{name} is a run whose proof did not hold ({why}): {report}\nThis run is {shown}",
             f"{name} 是一个没有通过验证的运行（{why}）：{report}\n本次运行在 {shown}",
         )
     elif rundir.is_begun(folder):
-        go_on = f"suretune resume {typed.path(folder)}"
+        go_on = _again(folder)
         told = Text(
             f"{name} is a run that has no seal; to go on with it: {go_on}\nThis run is {shown}",
             f"{name} 是一个没有验证记录的运行；要继续它：{go_on}\n本次运行在 {shown}",
@@ -170,7 +170,7 @@ def train(
             prover=ahead.prover,
         )
     except Interrupted as interrupted:
-        go_on, saved = f"suretune resume {typed.path(run)}", printable(interrupted.saved, keep="")
+        go_on, saved = _again(run), printable(interrupted.saved, keep="")
         by = ("Ctrl-C", "Ctrl-C") if interrupted.status == 130 else ("a signal", "收到信号")
         sentence = Text(
             f"Stopped by {by[0]}; {saved} is complete. Go on: {go_on}",
@@ -196,12 +196,17 @@ def train(
     return status
 
 
+def _again(run: Path) -> str:
+    """The command that goes on with a run."""
+    return typed.in_language(f"suretune resume {typed.path(run)}")
+
+
 def _left(run: Path) -> Text:
     """What is there of a run that Ctrl-C ended at once, and how to go on with it."""
     whole = rundir.checkpoints(run)
     if not whole and not rundir.is_begun(run):
         return Text("Stopped by Ctrl-C; nothing was begun.", "已停止（Ctrl-C）；还没有开始。")
-    go_on = f"suretune resume {typed.path(run)}"
+    go_on = _again(run)
     if not whole:
         return Text(
             f"Stopped at once by Ctrl-C, before a checkpoint was written. From the start: {go_on}",

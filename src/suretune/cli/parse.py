@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TRAIN = ("model", "data", "lora", "full", "schedule", "engine", "proof", "run")
 ANSWER = ("model", "answer")
 BARE = {True: "true", False: "\0"}  # what a flag without a value means: on, or a mistake
+DASHES = "\0--"  # a value that is `--`: argparse takes that out, stuck to its flag or not
 _NEGATIVE = re.compile(r"-[0-9.][0-9._]*(?:[eE][+-]?[0-9]+)?|-(?:inf|nan)")
 NEVER = ("use_loss_scale_sampler",)  # typed it is answered; to be shown, it would have to exist
 PIECES = ("search",)  # of a verb's own options: those that may be given in pieces
@@ -32,7 +33,6 @@ SWITCHES = ("public", "unverified", "words_only")  # and those that are on where
 TEXTS = ("question", "html")  # and those whose words end where a run is named
 HELP_LANG = Text("language of messages: en or zh", "提示信息的语言：en 或 zh")
 TWO_LANGUAGES = Text("It takes en or zh.", "它接受 en（英文）或 zh（中文）。")
-TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 NO_VALUE = Text("It takes no value.", "它后面不带取值。")
 HELP_JSON = Text("print the result as JSON", "以 JSON 输出结果")
 HELP_PIECES = Text("may be given again", "可以多次给出")
@@ -172,9 +172,9 @@ def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
         # A list given again is one longer list; a text given again is one more text: its words
         # stay together until whoever knows what they may be takes them apart.
         again = "extend" if name in PIECES else "append" if name in TEXTS else _Once
-        shape: dict[str, Any] = {"nargs": "+"}
+        shape: dict[str, Any] = {"nargs": "+", "type": _value}
         if name in SWITCHES:
-            shape = {"nargs": "?", "const": BARE[True], "metavar": "true|false"}
+            shape |= {"nargs": "?", "const": BARE[True], "metavar": "true|false"}
         parser.add_argument(f"--{name}", action=again, help=say(about), **shape)
     chosen = verb.options()
     for group, cls in groups():
@@ -206,6 +206,7 @@ def _add(section: argparse._ArgumentGroup, spec: Option, verb: Verb) -> None:
         *names,
         dest=spec.name,
         nargs=shape,
+        type=_value,
         const=None if longer else BARE[spec.kind is bool],
         metavar=metavar,
         action="extend" if longer else _Once,
@@ -256,12 +257,13 @@ def _split(
     argparse ends at the first of those, in English: that flag is told and taken out, and the rest
     is read again.
     """
-    left = [plain for word in words for plain in switch(word)]
+    left = [re.sub(r"^(--\w+=)--$", rf"\1{DASHES}", word) for word in words]
     faults: list[FlagFacts] = []
     while True:
         typed = _Typed()
         try:
-            return typed, parser.parse_known_args(left, typed)[1], faults
+            strangers = parser.parse_known_args(left, typed)[1]
+            return typed, [word.replace(DASHES, "--") for word in strangers], faults
         except argparse.ArgumentError as error:
             names = (error.argument_name or "").split("/")
             stuck = "explicit" in error.message
@@ -270,7 +272,13 @@ def _split(
                 faults.append(FlagFacts("bad-value", " ".join(left), hint=MISSING))
                 return _Typed(), [], faults
             flag, _, value = left.pop(at).partition("=")
-            faults.append(FlagFacts("bad-value", flag, value, hint=NO_VALUE if stuck else MISSING))
+            hint = NO_VALUE if stuck else MISSING
+            faults.append(FlagFacts("bad-value", flag, _value(value), hint=hint))
+
+
+def _value(word: str) -> str:
+    """A value as it was typed."""
+    return "--" if word == DASHES else word
 
 
 def _is_it(words: Sequence[str], at: int, names: Sequence[str], stuck: bool) -> bool:
@@ -280,14 +288,6 @@ def _is_it(words: Sequence[str], at: int, names: Sequence[str], stuck: bool) -> 
         return False
     alone = at + 1 == len(words) or words[at + 1].startswith("-")
     return bool(equals) if stuck else alone and not equals
-
-
-def switch(word: str) -> list[str]:
-    """`--json=true` is `--json`, and `--json=false` is nothing."""
-    flag, equals, value = word.partition("=")
-    if flag != "--json" or not equals or value.lower() not in TRUTHS:
-        return [word]
-    return [flag] if TRUTHS[value.lower()] else []
 
 
 def _twice(known: Mapping[str, Option], name: str, before: Any, after: Any) -> FlagFacts:
@@ -393,8 +393,11 @@ def _names(known: Mapping[str, Option]) -> list[str]:
 
 def _strangers(words: Sequence[str], names: Sequence[str]) -> list[FlagFacts]:
     """Unknown flags with the nearest real one; words that belong to none."""
-    faults, behind_flag = [], False
+    faults: list[FlagFacts] = []
+    behind_flag = False
     for word in words:
+        if word == "--":  # nothing behind it was read as a flag
+            return [*faults, FlagFacts("unknown-flag", word)]
         if word.startswith("--"):
             behind_flag = True
             flag, _, value = word.partition("=")

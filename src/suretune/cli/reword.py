@@ -76,5 +76,5 @@ def write_wordings(command: Command, journal: Journal) -> int:
         ]
         if ignored := resolved.config.data.ignore_fields:  # else the advice would stop
             words += ["--ignore_fields", *ignored]
-        tell(typed.command(*words))
+        tell(typed.in_language(typed.command(*words)))
     return OK if found.rows else DATA

@@ -19,7 +19,7 @@ from suretune.record.journal import Journal
 from suretune.record.meant import PLACE, Meant, meant, newest_run, run_meant
 from suretune.record.sealed import is_as_sealed
 from suretune.types import Text
-from suretune.words import chosen, say
+from suretune.words import say
 
 DEMO = "runs/demo"
 
@@ -121,8 +121,6 @@ def with_runs(
         file=command.file,
         without=("adapters", "resume_from_checkpoint", *without),
     )
-    if language := chosen():
-        flags += ["--lang", language]
     return " ".join(["suretune", command.verb.name, *words, typed.command(*own, *flags)]).strip()
 
 

@@ -10,7 +10,7 @@ from suretune.data.columns import is_filled
 from suretune.data.field_words import SAYS, bare
 from suretune.data.refusal import shown
 from suretune.data.turns import ROLES
-from suretune.types import Fault, Origin, Text
+from suretune.types import Fault, Hint, Origin, Text
 
 _ANSWERS = frozenset(word for word in SAYS if len(word) > 3 or not word.isascii())
 _ROLE_KEYS = ("role", "from", "speaker")
@@ -52,19 +52,22 @@ def _answered(value: Mapping[str, Any]) -> Text | None:
     name = next((name for name, held in value.items() if _answers(str(name), held, value)), "")
     if not name:
         return None
-    pair = f"`--columns text=query {shlex.quote(f'{name}=response')}`"
+    columns = ("text=query", f"{name}=response")
+    pair = f"`{shlex.join(('--columns', *columns))}`"
     plain = f"`--ignore_fields {shlex.quote(name)}`"
     if not isinstance(value[name], str):
-        return Text(
+        return Hint(
             f"If `text` is the question and `{name}` its answer: write `{name}` as text, then add "
             f"{pair}. If `text` is to be learned as it stands: {plain}.",
             f"如果 `text` 是问题、`{name}` 是回答：请把 `{name}` 写成文本，再加上 {pair}。"
             f"如果要原样学习 `text`：{plain}。",
+            columns,
         )
-    return Text(
+    return Hint(
         f"If `text` is the question and `{name}` its answer: {pair}. If `text` is to be learned as "
         f"it stands: {plain}.",
         f"如果 `text` 是问题、`{name}` 是回答：{pair}。如果要原样学习 `text`：{plain}。",
+        columns,
     )
 
 

@@ -68,8 +68,9 @@ def _joined(before: Message, one: Message, origin: Origin) -> Message:
     extra = {**one.extra, **before.extra}
     if calls := [*before.extra.get("tool_calls", ()), *one.extra.get("tool_calls", ())]:
         extra["tool_calls"] = calls
+    places = (*before.places, *one.places)
     if not _says(one):
-        return replace(before, extra=extra)
+        return replace(before, extra=extra, places=places)
     thoughts, texts = zip(_parts(before), _parts(one), strict=True)
     thought = "\n".join(filter(None, thoughts))
     content = "\n".join(text for text in texts if not is_blank(text))
@@ -77,7 +78,7 @@ def _joined(before: Message, one: Message, origin: Origin) -> Message:
         extra[THOUGHTS[0]] = thought
     elif thought:
         content = USUAL[0] + thought + USUAL[1] + content
-    return replace(before, content=content, extra=extra)
+    return replace(before, content=content, extra=extra, places=places)
 
 
 def _parts(one: Message) -> tuple[str, str]:

@@ -143,7 +143,7 @@ def _with_system(
     # An empty field says that nothing was said; templates have their own idea of an empty turn.
     if not system or (turns and turns[0].role == "system" and turns[0].content == system):
         return turns
-    return [Message("system", system), *turns]
+    return [Message("system", system, places=(name,)), *turns]
 
 
 def _alpaca(value: Mapping[str, Any], origin: Origin) -> list[Message]:

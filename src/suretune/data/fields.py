@@ -34,7 +34,7 @@ from suretune.data.refusal import shown
 from suretune.data.shapes import pair_of
 from suretune.data.turns import ROLES, TURN_KEYS
 from suretune.facts import UnusedField
-from suretune.types import Example, Fault, Origin, Text
+from suretune.types import Example, Fault, Hint, Origin, Text
 
 REFUSED = 0.20  # of a file's text in fields that are not used: it stops the run
 HEARD = 0.05  # of it in one of these fields: it is named
@@ -350,22 +350,26 @@ def _as_system(seen: Seen, name: str, flag: str) -> Text:
             f"从名字看它是系统提示词，但数据里已经有了，或者没有放它的地方。如果是有意不用，"
             f"请写明：{flag}。",
         )
-    read = f"`--columns {shlex.quote(f'{name}=system')}`"
-    return Text(
+    columns = (f"{name}=system",)
+    read = f"`{shlex.join(('--columns', *columns))}`"
+    return Hint(
         f"By its name it is a system prompt: {read} reads it. If it is left out on purpose, say so:"
         f" {flag}.",
         f"从名字看它是系统提示词：加上 {read} 就会读取。如果是有意不用，请写明：{flag}。",
+        columns,
     )
 
 
 def _as_options(seen: Seen, name: str, flag: str) -> Text:
     if seen.follows and seen.text and bare(name) in LISTS:
-        read = f"`--columns {shlex.quote(f'{name}=context')}`"
-        return Text(
+        columns = (f"{name}=context",)
+        read = f"`{shlex.join(('--columns', *columns))}`"
+        return Hint(
             f"What can be chosen belongs to the question: {read} asks it behind the question. If it"
             f" is left out on purpose, say so: {flag}.",
             f"选项是问题的一部分：加上 {read}，就跟在问题后面一起问。如果是有意不用，"
             f"请写明：{flag}。",
+            columns,
         )
     return Text(
         "What can be chosen belongs to the question: write it there, for example `Which one? A. red"

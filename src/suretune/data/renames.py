@@ -27,7 +27,7 @@ from suretune.data.compared import compared
 from suretune.data.field_words import ASKS, SAYS, SYSTEM, bare
 from suretune.data.grades import VERDICT
 from suretune.data.refusal import shown
-from suretune.types import Fault, Row, Text
+from suretune.types import Fault, Hint, Row, Text
 
 _SYSTEMS = ("system", *SYSTEM, "系统")
 _MEANT = KNOWN | {VERDICT}
@@ -78,11 +78,12 @@ def renamed(row: Row, columns: Mapping[str, str]) -> Row | Fault:
     for name, value in row.value.items():
         known = columns.get(name, name)
         if known in made or (known != name and known in row.value and known not in columns):
-            hint = Text(
+            hint = Hint(
                 f"The row has a field `{known}` already, so `{name}` cannot be read as that. "
                 f"Leave one of them out: `--columns {shlex.quote(f'{known}=')}`.",
                 f"这一行已经有 `{known}` 字段，`{name}` 不能再读成它。"
                 f"请去掉其中一个：`--columns {shlex.quote(f'{known}=')}`。",
+                (f"{known}=",),
             )
             return Fault(
                 "unknown-shape",
@@ -96,6 +97,11 @@ def renamed(row: Row, columns: Mapping[str, str]) -> Row | Fault:
 
 
 # --- what to suggest ------------------------------------------------------------------------------
+
+
+def words_of(flag: str) -> tuple[str, ...]:
+    """The words behind `--columns` in a flag that is suggested here."""
+    return tuple(shlex.split(flag)[1:])
 
 
 def suggested(value: Mapping[str, Any]) -> str:

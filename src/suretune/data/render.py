@@ -230,6 +230,7 @@ def _chat_samples(
             else told.rewritten(how.tokenizer, run.messages, example.tools, full, places, names)
         )
         if isinstance(found, Loss):
+            found = replace(found, field=_field(found.field, names, messages))
             return lost(found, example.origin, how.template)
         sample = Sample(
             origin=example.origin,
@@ -258,14 +259,24 @@ def _thoughts(example: Example, run: _Run, how: Rendering) -> int:
 
 
 def _names(example: Example, messages: Sequence[Message]) -> list[str]:
-    """What each turn is called where the row stands: by its place in a list, else by its role."""
+    """What each turn is called where the row stands: by the fields that it was read from, else by
+    its role."""
     flags = len(messages) - len(example.messages)  # a system prompt that no row brings
-    listed = example.shape in ("messages", "sharegpt")
-    own = [
-        f"messages[{index}]" if listed else message.role
-        for index, message in enumerate(example.messages)
-    ]
+    own = [", ".join(map(_turn_of, message.places)) or message.role for message in example.messages]
     return ["--system"] * flags + own
+
+
+def _field(lost: str, names: Sequence[str], messages: Sequence[Message]) -> str:
+    """The field of the row that says what was lost; that of a turn's text has a name of its own."""
+    for name, message in zip(names, messages, strict=True):
+        if lost == f"{name}.content" and message.places:
+            return ", ".join(message.places)
+    return lost
+
+
+def _turn_of(place: str) -> str:
+    """`messages[1]` of `messages[1].content`; a field of the row by itself."""
+    return place.rpartition("].")[0] + "]" if "]." in place else place
 
 
 def _runs(example: Example, messages: tuple[Message, ...], how: Rendering) -> list[_Run]:

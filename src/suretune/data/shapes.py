@@ -32,8 +32,15 @@ from suretune.data.grades import skipping
 from suretune.data.headers import OF_MESSAGES, is_of_messages
 from suretune.data.key_names import is_about
 from suretune.data.refusal import shown
-from suretune.data.renames import as_pair, chosen_kept, question_beside, suggested, unwritten
-from suretune.types import Fault, Origin, Text
+from suretune.data.renames import (
+    as_pair,
+    chosen_kept,
+    question_beside,
+    suggested,
+    unwritten,
+    words_of,
+)
+from suretune.types import Fault, Hint, Origin, Text
 
 _ID = re.compile(r"(?=.*\d)[0-9a-fA-F-]{12,}\Z")  # a number or a hash that names something
 _CONTENT = frozenset((*QUESTIONS, *ANSWERS))
@@ -165,14 +172,18 @@ def _not_for_sft(value: Mapping[str, Any]) -> tuple[str, Text] | None:
             f"全部都学：`--ignore_fields {name}`。",
         )
     if "label" in value and "text" in value and not pair_of(value) and "instruction" not in value:
-        flag = "`--columns text=query label=response`"
+        columns = ("text=query", "label=response")
+        flag = f"`{shlex.join(('--columns', *columns))}`"
         if not isinstance(value["label"], str):
-            return "text, label", Text(
+            return "text, label", Hint(
                 f"This is classification data. Write the label as text, then add {flag}.",
                 f"这是分类数据。请先把标签写成文本，再加上 {flag}。",
+                columns,
             )
-        return "text, label", Text(
-            f"This is classification data. Add {flag}.", f"这是分类数据。请加上 {flag}。"
+        return "text, label", Hint(
+            f"This is classification data. Add {flag}.",
+            f"这是分类数据。请加上 {flag}。",
+            columns,
         )
     if "prompt" in value and not has_turns(value) and not _may_answer(value):
         return "prompt", Text(
@@ -209,11 +220,12 @@ def _pair(value: Mapping[str, Any], pair: Compared) -> Text:
     one, two = pair.names
     flag = suggested(value) if pair.better else ""
     if flag:
-        return Text(
+        return Hint(
             f"This is preference data (DPO): `{one}` and `{two}` are two answers compared. "
             f"To learn the better one: `{flag}`.",
             f"这是偏好数据（DPO）：`{one}` 和 `{two}` 是两个对比的回答。"
             f"若只学习较好的那个：`{flag}`。",
+            words_of(flag),
         )
     if pair.better:
         return Text(
@@ -235,10 +247,11 @@ def _compared(value: Mapping[str, Any]) -> Text:
     if not named and (pair := compared(value)):
         return _pair(value, pair)
     if flag := chosen_kept(value):
-        return Text(
+        return Hint(
             f"This is preference data (DPO): two answers compared. To learn the better one: "
             f"`{flag}`.",
             f"这是偏好数据（DPO）：比较两个回答。若只学习较好的那个：`{flag}`。",
+            words_of(flag),
         )
     return Text(
         "This is preference data (DPO): two answers compared. To learn the better one, put the "
@@ -302,11 +315,12 @@ def _one_too_many(value: Mapping[str, Any], rivals: list[str]) -> Text:
             f"`instruction` 已经是问题，`{names}` 会被忽略。跟在 `instruction` 后面一起问："
             f"`{all_of_it}`。确定不用：`{flag}`。",
         )
-    return Text(
+    return Hint(
         f"Other fields of this row already are the question and the answer, so {names} "
         f"would be ignored. To leave it out: `{flag}`; or rename one of them.",
         f"这一行已有别的字段作为问题和回答，{names} 会被忽略。确定不用：`{flag}`；"
         f"或给其中一个改名。",
+        words_of(flag),
     )
 
 
@@ -318,9 +332,10 @@ def _ways(value: Mapping[str, Any]) -> Text:
         left_out = Text(
             " (an empty name leaves a field out)" * out, "（等号后面留空表示不使用这个字段）" * out
         )
-        return Text(
+        return Hint(
             f"{near.en} Or leave the file as it is: `{flag}`{left_out.en}.",
             f"{near.zh}或者不改文件，加上 `{flag}`{left_out.zh}。",
+            words_of(flag),
         )
     names = [str(name) for name in value]
     alone = is_of_messages(names) and not any(bare(name) in SAYS for name in names)
@@ -332,9 +347,10 @@ def _ways(value: Mapping[str, Any]) -> Text:
     if not (flag := as_pair(texts)) or "←" in near.en or alike(*texts):
         return near
     first, second = texts
-    return Text(
+    return Hint(
         f"If `{first}` is the question and `{second}` its answer: `{flag}`.",
         f"如果 `{first}` 是问题、`{second}` 是回答：`{flag}`。",
+        words_of(flag),
     )
 
 

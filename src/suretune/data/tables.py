@@ -18,9 +18,9 @@ from suretune.data.feed import LIMIT, Feed, lines
 from suretune.data.formats import through
 from suretune.data.headers import OF_MESSAGES, is_name, is_of_messages, names_columns
 from suretune.data.refusal import Refused, shown
-from suretune.data.renames import as_pair, suggested
+from suretune.data.renames import as_pair, suggested, words_of
 from suretune.data.tight import Tight
-from suretune.types import Fault, Origin, Row, Text
+from suretune.types import Fault, Hint, Origin, Row, Text
 
 _SNIFFED = 20  # lines
 
@@ -350,13 +350,18 @@ def _no_header(
 ) -> Fault:
     """`known`, `likely`: the flag for names of columns that they surely are, or rather are."""
     numbered = _numbered(record)
-    hint = Text(
+    hint: Text = Hint(
         "The first line has to name the columns, for example `query,response`. "
         f"If it is a row, number them: `{numbered}`.",
         f"第一行要写列名，例如 `query,response`。如果它是一条数据，就用列号：`{numbered}`。",
+        words_of(numbered),
     )
     if known:
-        hint = Text(f"Say which column is which: `{known}`.", f"请指明各列的含义：`{known}`。")
+        hint = Hint(
+            f"Say which column is which: `{known}`.",
+            f"请指明各列的含义：`{known}`。",
+            words_of(known),
+        )
     elif len(record) == 1:
         hint = Text(
             "A table of questions and answers has two columns, and this line is one cell. Commas, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from suretune.data.blank import is_blank, with_unseen
@@ -59,7 +60,13 @@ def turn(
         raise _order(origin, field, f'"{shown(content.strip())}"', hint)
     if role == "assistant" and "tool_calls" not in extra and is_blank(content):
         raise empty(origin, field, content)
-    return Message(role, content, weight, extra)
+    return Message(role, content, weight, extra, _place(field))
+
+
+@cache
+def _place(field: str) -> tuple[str, ...]:
+    """Rows of a file have the same fields: each is kept once."""
+    return (field,)
 
 
 def is_absent(item: Any) -> bool:

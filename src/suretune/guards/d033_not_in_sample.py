@@ -23,8 +23,37 @@ D033 not-in-sample：数据里写的内容，没有进入要学习的样本。
 `--think drop` 表示有意不要思考过程，`--on_bad_row skip` 略过这些数据。
 """
 
-from suretune.guards.guard import Guard, for_fault
+import re
+
+from suretune.guards.guard import Guard, Values, field, for_fault
 from suretune.types import Fault, Text
+
+TURN = re.compile(r"(?!tools\[)\w+\[(\d+)\](?!\[)")  # of a list of them
+
+
+def check(fault: Fault) -> Values | None:
+    values = for_fault("not-in-sample")(fault)
+    if values is None:
+        return None
+    return {**values, "said": _said(fault.field)}
+
+
+def _said(place: str) -> Text:
+    """Whose words they are, by the number of their turns; several are one answer there."""
+    named = place.split(", ")
+    turns = [found for found in map(TURN.match, named) if found]
+    there = field(place)
+    if not turns or len(turns) < len(named):
+        return Text(f"{there.en} says", f"{there.zh}的内容")
+    *others, last = (str(int(turn[1]) + 1) for turn in turns)
+    if not others:
+        return Text(f"turn {last} ({there.en}) says", f"第 {last} 轮（{there.zh.strip()}）的内容")
+    before, earlier = ", ".join(others), "、".join(others)
+    return Text(
+        f"turns {before} and {last} ({there.en}), which are one answer, say",
+        f"第 {earlier} 和 {last} 轮合成一个回答（{there.zh.strip()}），其中的内容",
+    )
+
 
 GUARD = Guard(
     code="D033",
@@ -32,10 +61,10 @@ GUARD = Guard(
     title=Text("row says what the sample does not", "内容没有进入样本"),
     stops=True,
     facts=Fault,
-    check=for_fault("not-in-sample"),
+    check=check,
     what=Text(
-        '{where}: {field} says what the sample does not: "{found}".',
-        "{where}：{field}的内容没有进入样本：“{found}”。",
+        '{where}: {said} what the sample does not: "{found}".',
+        "{where}：{said}没有进入样本：“{found}”。",
     ),
     why=Text(
         "The model would learn something else than the row says.",

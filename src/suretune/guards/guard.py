@@ -40,7 +40,7 @@ class Guard:
     `title` says in a few words what `name` stands for.
 
     The texts are format strings over those values; a value that is itself a `Text` is put in the
-    language of the sentence around it. Three keys are special: `where`, `parts` and `more` are
+    language of the sentence around it. Three keys are special: `where`, `parts` and `also` are
     the `Finding`'s.
     `also`: problems beside its own name for which it speaks.
     """
@@ -60,7 +60,7 @@ class Guard:
         values = self.check(facts)
         if values is None:
             return None
-        more = values.get("more", 0)
+        also = _tuple(values, "also")
         return Finding(
             self.code,
             name=self.name,
@@ -69,9 +69,10 @@ class Guard:
             what=filled(self.what, values),
             why=filled(self.why, values),
             fix=filled(self.fix, values),
-            parts=_parts(values),
+            parts=_tuple(values, "parts"),
             title=self.title,
-            more=more if isinstance(more, int) else 0,
+            more=len(also),
+            also=also,
         )
 
     @property
@@ -79,9 +80,9 @@ class Guard:
         return heading(self.code, self.name, self.title)
 
 
-def _parts(values: Values) -> tuple[Text, ...]:
-    parts = values.get("parts", ())
-    return parts if isinstance(parts, tuple) else ()
+def _tuple(values: Values, key: str) -> tuple[Any, ...]:
+    found = values.get(key, ())
+    return found if isinstance(found, tuple) else ()
 
 
 def filled(text: Text, values: Values) -> Text:
@@ -105,7 +106,7 @@ def for_fault(kind: str) -> Callable[[Fault], Values | None]:
             "field": field(fault.field),
             "found": fault.found or Text("nothing", "空"),
             "hint": sentence(fault.hint),
-            "more": fault.more,
+            "also": fault.also,
         }
 
     return check

@@ -22,9 +22,8 @@ R013 held-out-turned-up：留出数据上的损失先降后升。
 
 from suretune.facts import ProofFacts
 from suretune.guards.guard import Guard, Values
+from suretune.retention import SHORTER, TURNED
 from suretune.types import Text
-
-TURNED = 0.05  # nats per token; evaluations of a run that only wavers stay within
 
 
 def check(facts: ProofFacts) -> Values | None:
@@ -33,8 +32,8 @@ def check(facts: ProofFacts) -> Values | None:
         return None
     if facts.held_out_before is not None and least >= facts.held_out_before:
         return None  # it never fell: R006
-    step = facts.held_out_least_step
-    return {"where": "held-out rows", "least": least, "kept": kept, "step": step}
+    step, less = facts.held_out_least_step, SHORTER[facts.used.length]
+    return {"where": "held-out rows", "least": least, "kept": kept, "step": step, "less": less}
 
 
 GUARD = Guard(
@@ -53,8 +52,7 @@ GUARD = Guard(
         "从那以后，模型是在死记训练数据。",
     ),
     fix=Text(
-        "`--early_stopping_patience 3` keeps the weights of the lowest point; or train with fewer "
-        "`--num_train_epochs`.",
-        "`--early_stopping_patience 3` 会保留最低点的权重；或者减少 `--num_train_epochs`。",
+        "`--early_stopping_patience 3` keeps the weights of the lowest point; or train {less}.",
+        "`--early_stopping_patience 3` 会保留最低点的权重；或者{less}。",
     ),
 )

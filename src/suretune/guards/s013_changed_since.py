@@ -34,6 +34,8 @@ PARTS = {
 }
 
 
+STUDY = "study"  # of a sweep, which no run's resume goes on with
+RUN = Text("the run was interrupted", "训练中断")
 VERSION = Text(
     " If nothing of yours changed, this version of suretune derives other questions than the one"
     " that began the run: go on with that one.",
@@ -59,13 +61,19 @@ def check(facts: SetupFacts) -> Values | None:
         "begin anew in another `--output_dir`",
         "换一个 `--output_dir` 重新开始",
     )
+    if facts.spare == STUDY:
+        undo = Text("Undo the change and give the command again", "撤销改动后再执行这条命令")
+        anew = Text("begin another search: another `--study`", "换一个 `--study`，开始新的搜索")
     if facts.nearest:
         anew = Text(
             f"begin anew beside it: `{facts.nearest}`",
             f"在它旁边重新开始：`{facts.nearest}`",
         )
+    study = Text("this study was begun", "这个搜索记录开始")
     return {
         **values,
+        "where": "--study" if facts.spare == STUDY else values["where"],
+        "since": study if facts.spare == STUDY else RUN,
         "detail": detail,
         "undo": undo,
         "anew": anew,
@@ -81,8 +89,8 @@ GUARD = Guard(
     facts=SetupFacts,
     check=check,
     what=Text(
-        "Since the run was interrupted, this has changed: {detail}.",
-        "训练中断之后，这些发生了变化：{detail}。",
+        "Since {since}, this has changed: {detail}.",
+        "{since}之后，这些发生了变化：{detail}。",
     ),
     why=Text(
         "The two halves would belong to different runs, and the result could not be repeated.",

@@ -19,6 +19,7 @@ from suretune.importing.translation import (
     Translation,
 )
 from suretune.types import Text
+from suretune.words import chosen
 
 OWN_PROCESS = Text(
     "suretune starts its processes itself: `--num_gpus N`; without it one, on one GPU or the CPU.",
@@ -171,7 +172,12 @@ def working(made: Translation) -> list[Sequence[str]]:
     if not made.pasted.verb:
         return []
     given = [_option(f"--{name}", words) for name, words in made.given.items()]
-    return [("suretune", made.pasted.verb, *made.runs), *given]
+    asked = chosen()
+    return [
+        ("suretune", made.pasted.verb, *made.runs),
+        *given,
+        *([("--lang", asked)] if asked else []),
+    ]
 
 
 def _option(flag: str, words: Sequence[str]) -> Sequence[str]:

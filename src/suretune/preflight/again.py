@@ -5,8 +5,6 @@ What runs, what to type next, a trial of a sweep and the best of its trials are 
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -14,14 +12,12 @@ from suretune import typed
 from suretune.config import Resolved, options
 from suretune.data.choose import SIZES
 from suretune.tuning import TUNERS
-from suretune.words import chosen
 
 SILENT = ("template",)  # taken, and changes nothing
 # Of these the default, said, is another wish than nothing said.
 TELLING = (*SIZES, "lora_rank", "lora_alpha")
 READING = ("model", "hub", "columns", "encoding", "ignore_fields", "think")
 BOTH = ("tuner", "adapter_dose")  # of the adapters' options: what full training heeds as well
-READ_AS = re.compile(r"`--columns ([^`]+)`")  # in advice about rows: what their fields are
 LOOKING = ("dry_run", "preview")  # options of a look that a run has no use for
 
 
@@ -72,51 +68,32 @@ def command_of(
         without=LOOKING,
     )
     before = [f"{name}={typed.word(value)} " for name, _, value in map(_parted, environment)]
-    return "".join(before) + in_language(typed.command("suretune", verb, *words))
-
-
-def in_language(command: str) -> str:
-    """A command of ours in the language that this one was asked for, where it was; others as they
-    are."""
-    asked = chosen()
-    ours = command.startswith("suretune ") and " --lang " not in command
-    ours = ours and not command.startswith("suretune init ")  # where it is the rows' language
-    return f"{command} --lang {asked}" if asked and ours else command
+    return "".join(before) + typed.in_language(typed.command("suretune", verb, *words))
 
 
 def look_again(
     resolved: Resolved,
     look: str,
-    advice: str,
+    columns: Sequence[str] = (),
     *,
     file: str = "",
     environment: Sequence[str] = (),
 ) -> str:
     """Of a finding about rows, the command that looks at them once more: all that was asked for,
-    and how the fields are to be read where the advice says just that. `look`: the command about the
-    one file, for whoever asked for no rows."""
+    and in `columns` how the fields are to be read, where it advises that. `look`: the command about
+    the one file, for whoever asked for no rows."""
     data = resolved.config.data
     if not (data.dataset and resolved.config.model.model):
         return look + reading_flags(resolved)
-    ways = set(READ_AS.findall(advice))
-    words = _words(ways.pop()) if len(ways) == 1 else []
-    named = {word.rpartition("=")[0] for word in words}
+    named = {word.rpartition("=")[0] for word in columns}
     kept = [word for word in data.columns if word.rpartition("=")[0] not in named]
     return command_of(
         "check",
         resolved,
         file,
-        {"columns": (*kept, *words)} if words else {},
+        {"columns": (*kept, *columns)} if columns else {},
         environment,
     )
-
-
-def _words(typed_in: str) -> list[str]:
-    """The words of a flag's value; none where a name with a backtick has cut it short."""
-    try:
-        return shlex.split(typed_in)
-    except ValueError:
-        return []
 
 
 def reading_flags(resolved: Resolved) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -15,6 +15,7 @@ from suretune.data.collect import Collected
 from suretune.data.template import TemplateRefused
 from suretune.data.wall import Unfit
 from suretune.facts import Facts, FlagFacts, SetupFacts
+from suretune.guards.guard import both, place
 from suretune.record.journal import Journal
 from suretune.record.meant import begun_by_another, way_back
 from suretune.refusal import Refusal
@@ -39,10 +40,19 @@ def facts_of(error: Exception) -> Facts | None:
             way_back(error.path),
         )
     if number_of(error) in FULL:
-        return SetupFacts("disk-full", "", in_words(error))
+        return SetupFacts(
+            "disk-full",
+            "",
+            in_words(error),
+        )
     if number_of(error) == errno.EROFS:
         place = str(getattr(error, "filename", None) or "")
-        return SetupFacts("output-not-writable", place, in_words(error), spare="file")
+        return SetupFacts(
+            "output-not-writable",
+            place,
+            in_words(error),
+            spare="file",
+        )
     if isinstance(error, Unfit):
         return error.fault
     if isinstance(error, TemplateRefused):
@@ -105,23 +115,32 @@ def _may_be_skipped(fault: Fault) -> bool:
 
 def _first_of_each(faults: Sequence[Fault]) -> Iterator[Fault]:
     """The faults, but of one that very many rows of a file share only the first; the last of these
-    says how many more there are. Every row is in the ledger by itself."""
-    places = [(f.kind, f.origin.file, re.sub(r"\[\d+\]", "", f.field), f.ends) for f in faults]
-    rows, told = Counter(places), Counter[tuple[str, str, str, bool]]()
-    for fault, place in zip(faults, places, strict=True):
-        told[place] += 1
-        if told[place] < MOST_TOLD or rows[place] == told[place] == MOST_TOLD:
+    says how many more there are, and where. Every row is in the ledger by itself."""
+    alike: dict[tuple[str, str, str, bool], list[Fault]] = defaultdict(list)
+    for fault in faults:
+        alike[_alike(fault)].append(fault)
+    told = Counter[tuple[str, str, str, bool]]()
+    for fault in faults:
+        same = alike[_alike(fault)]
+        told[_alike(fault)] += 1
+        number, rest = told[_alike(fault)], same[MOST_TOLD:]
+        if number == MOST_TOLD and rest:
+            found = both(fault.found)
+            found = Text(f"{found.en} (+ {len(rest):,})", f"{found.zh}（另有 {len(rest):,} 条）")
+            yield replace(fault, found=found, also=tuple(map(place, rest)))
+        elif number <= MOST_TOLD:
             yield fault
-        elif told[place] == MOST_TOLD:
-            more = rows[place] - MOST_TOLD
-            found = fault.found if isinstance(fault.found, Text) else Text(fault.found, fault.found)
-            found = Text(f"{found.en} (+ {more:,})", f"{found.zh}（另有 {more:,} 条）")
-            yield replace(fault, found=found, more=more)
+
+
+def _alike(fault: Fault) -> tuple[str, str, str, bool]:
+    """What faults of one kind about one field of one file share."""
+    return fault.kind, fault.origin.file, re.sub(r"\[\d+\]", "", fault.field), fault.ends
 
 
 def _cannot_skip(hint: Text | None) -> Text:
-    en, zh = (hint.en, hint.zh) if hint else ("", "")
-    return Text(
-        f"{en} It cannot be skipped: where the next row begins is not known.".strip(),
-        f"{zh}它不能跳过：无法确定下一条数据从哪里开始。",
+    hint = hint or Text("", "")
+    return replace(
+        hint,
+        en=f"{hint.en} It cannot be skipped: where the next row begins is not known.".strip(),
+        zh=f"{hint.zh}它不能跳过：无法确定下一条数据从哪里开始。",
     )

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from suretune import rundir
+from suretune import rundir, typed
 from suretune.events import Event, Found, Listener, Noted, Stream
 from suretune.facts import (
     DataFacts,
@@ -31,7 +31,7 @@ from suretune.guards import all_guards, judge
 from suretune.record.record import RunRecord
 from suretune.refusal import Refusal
 from suretune.retention import RetentionFacts, RowsFacts
-from suretune.types import Fault, Text
+from suretune.types import Fault, Hint, Text
 
 OK, INTERNAL, USAGE, DATA, ENVIRONMENT, GUARD, UNVERIFIED, NETWORK, UNMEASURED = range(9)
 EXIT = {
@@ -112,7 +112,7 @@ class Journal:
         self.run: Path | None = None
         self.began: float | None = None  # perf_counter from which seconds count; else the process
         self.environment: tuple[str, ...] = ()  # `NAME=value` words in front of the command
-        self.again: Callable[[str, str], str] | None = None  # looks at rows: `look_again`
+        self.again: Callable[[str, Sequence[str]], str] | None = None  # looks at rows: `look_again`
         self._held: dict[str, list[FlagFacts]] = {}  # what is told together, by its problem
         self._told: tuple[Finding, ...] = ()  # what has been shown
         self._command = ""  # that runs without the flags that were left out
@@ -213,7 +213,10 @@ class Journal:
     ) -> list[Finding]:
         if isinstance(facts, FlagFacts) and command:
             facts = replace(facts, command=command)
-        found = [self._decided(self._typed(each), stops, fate) for each in judge(facts)]
+        hint = facts.hint if isinstance(facts, Fault) else None
+        columns = hint.columns if isinstance(hint, Hint) else ()
+        told = (self._typed(each, columns) for each in judge(facts))
+        found = [self._decided(each, stops, fate) for each in told]
         for finding in found:
             self.findings.append(finding)
             self.on(Found(finding, self.ignored(finding)))
@@ -224,14 +227,14 @@ class Journal:
                     self._status = status
         return found
 
-    def _typed(self, finding: Finding) -> Finding:
-        """With the command for looking again as a whole, which no guard knows."""
-        if self.again is None:
-            return finding
+    def _typed(self, finding: Finding, columns: Sequence[str]) -> Finding:
+        """With its commands whole: how to look again, in which language, no guard knows."""
         again = self.again
 
         def told(advice: str) -> str:
-            return LOOK.sub(lambda found: f"`{again(found[1], advice)}`", advice)
+            if again is not None:
+                advice = LOOK.sub(lambda found: f"`{again(found[1], columns)}`", advice)
+            return typed.all_in_language(advice)
 
         return replace(finding, fix=Text(told(finding.fix.en), told(finding.fix.zh)))
 

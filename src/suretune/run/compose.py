@@ -380,7 +380,7 @@ def _conclude(
     facts = proof_facts(proven, kept, checked, evals)
     general = kept.all_facts if kept else []
     dose = (about["dose"] or {"value": 1.0})["value"]
-    used = used_in(checked.resolved, dose, general)
+    used = used_in(checked.resolved, dose, [*general, facts])
     facts = replace(facts, run=str(run), dose=dose, used=used)
     judged = facts.held_out_after is not None
     journal.look_at_all((facts, JudgedFacts(facts.probes_asked, judged)))

@@ -31,7 +31,7 @@ from suretune.retention import HeldAnswer
 from suretune.run.dose import weaker_dose
 from suretune.run.folder import versions
 from suretune.run.kept import Kept, general_figures, rows_figures
-from suretune.run.onward import change_for, next_commands, once_mended
+from suretune.run.onward import change_for, next_commands, once_mended, updates_enough
 from suretune.run.prove import Proven
 from suretune.tuning import TUNERS
 from suretune.types import Text
@@ -59,7 +59,7 @@ def figures(
     result = dict(proven.result)
     result.pop("answers")
     general, other = result.pop("general", None), result.pop("other_mode", None)
-    change = _change(about["reasons"], checked, run, journal.findings)
+    change = _change(about["reasons"], checked, run, journal.findings, facts)
     on_the_way = {id(p) for p in asked_on_the_way(proven.questions.probes)}
     told: dict[str, Any] = line_of(
         Report(
@@ -143,6 +143,7 @@ def _change(
     checked: Checked,
     run: Path,
     findings: Sequence[Finding],
+    facts: ProofFacts | None = None,
 ) -> dict[str, Any] | None:
     """What another run should have otherwise."""
     made = sum(1 for _ in rundir.read_jsonl(run / "steps.jsonl"))
@@ -156,6 +157,7 @@ def _change(
         made,
         back=back,
         weaker=weaker_dose(run),
+        enough=updates_enough(facts, made) if facts else None,
     )
     return asdict(found) if found else None
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 import torch
 
 from suretune.facts import SetupFacts
-from suretune.model.device import DTYPES, free_memory, total_bytes
+from suretune.model.device import DTYPES, free_memory
 from suretune.model.memory import GIB
 from suretune.preflight.check import Checked
-from suretune.preflight.forecast import host_bytes, too_small
+from suretune.preflight.forecast import host_bytes
 from suretune.preflight.whole import is_whole, processes_of
 from suretune.record.journal import Journal
+from suretune.run.room import no_room_on
 from suretune.tuning.full import ADAMW, ADAMW_8BIT
 from suretune.types import Text
 from suretune.words import say
@@ -46,10 +47,9 @@ def _wrong(checked: Checked, optim: str, device: torch.device) -> SetupFacts | N
     """What does not fit, the card's memory or the host's."""
     config = checked.resolved.config
     bytes_each = DTYPES[config.model.torch_dtype or "float32"].itemsize
-    if on_card := device.type == "cuda":
-        room = total_bytes(config.engine, device) + torch.cuda.memory_reserved(device)
-        if found := too_small(checked, bytes_each, room, optim):
-            return found
+    on_card = device.type == "cuda"
+    if on_card and (found := no_room_on(device, checked, bytes_each, optim)):
+        return found
     needed = host_bytes(checked, bytes_each, optim, on_card=on_card)
     there = free_memory(torch.device("cpu"))
     if needed <= there:

@@ -17,13 +17,13 @@ from typing import Any
 from suretune import rundir, typed
 from suretune.config import Resolved
 from suretune.data.choose import ANCHORS, BREADTH, CUTS, LENGTH, usual_rate
-from suretune.facts import Facts
+from suretune.facts import Facts, ProofFacts
 from suretune.guards import judge
 from suretune.options_lora import ALL_LAYERS
-from suretune.preflight.again import command_of, in_language
+from suretune.preflight.again import command_of
 from suretune.preflight.whole import is_whole
 from suretune.record.meant import begun_in
-from suretune.retention import Used
+from suretune.retention import Used, rose
 from suretune.run.folder import read_config
 from suretune.types import Text
 
@@ -59,8 +59,8 @@ def used_in(
     """What advice after a proof has to know of its run. `found`: what says whether it was too
     much, but for codes that are ignored."""
     schedule, data = resolved.config.schedule, resolved.config.data
-    codes = [f.code for facts in found for f in judge(facts)]
-    much = [code for code in codes if code in TOO_MUCH and code not in resolved.config.run.ignore]
+    codes = [f.code for facts in found for f in judge(facts) if _too_much(f.code, facts)]
+    much = [code for code in codes if code not in resolved.config.run.ignore]
     return Used(
         anchors=(schedule.anchor_ratio or 0.0) >= ANCHORS and schedule.anchor_loss == "kl",
         per_row=schedule.anchors_per_row or 1.0,
@@ -70,6 +70,12 @@ def used_in(
         apart=bool(data.val_dataset) or (data.split_dataset_ratio or 0.0) >= APART,
         too_much=much[0] if much else "",
     )
+
+
+def _too_much(code: str, facts: Facts) -> bool:
+    if code == "R006" and isinstance(facts, ProofFacts):
+        return updates_enough(facts, 0) is not None
+    return code in TOO_MUCH
 
 
 def _decided(resolved: Resolved) -> str:
@@ -88,11 +94,13 @@ def change_for(
     *,
     back: int = 0,
     weaker: float | None = None,
+    enough: int | None = None,
 ) -> Change | None:
     """What to change after the checks that failed; None where no setting is to blame.
 
     `reasons` begin with codes. `planned` and `made`: updates; `back`: how often the run went back
-    to a lower rate; `weaker`: a dose below the published one at which the probes pass.
+    to a lower rate; `weaker`: a dose below the published one at which the probes pass; `enough`:
+    updates after which more made the held-out rows worse.
     """
     codes = {reason.partition(" ")[0] for reason in reasons}
     schedule = resolved.config.schedule
@@ -108,10 +116,21 @@ def change_for(
         return Change("learning_rate", float(f"{rate * share:.2g}"), why)
     if not codes & set(TOO_LITTLE):
         return None
+    if "R006" in codes and enough is not None:
+        return _shorter(resolved, enough, planned)
+    return _more(resolved, usual_rate(resolved, hidden, planned), made < planned)
+
+
+def _more(resolved: Resolved, usual: float, ended: bool) -> Change | None:
+    """For a run that learned too little; `usual`: the rate of this model, `ended`: by itself."""
+    schedule = resolved.config.schedule
+    rate = schedule.learning_rate
     if _decided(resolved) == "budget":  # few updates are the cause, whatever the rate
-        why = Text("with twice the time", "时间加倍，再训练一次")
-        return Change("budget", _twice(schedule.budget or ""), why)
-    usual = usual_rate(resolved, hidden, planned)
+        why = Text(
+            "with twice the time",
+            "时间加倍，再训练一次",
+        )
+        return Change("budget", _times(schedule.budget or "", 2), why)
     if rate and usual > FAR * rate:
         why = Text(
             f"with the usual learning rate of this model: {rate:g} is {usual / rate:.0f} times too"
@@ -120,24 +139,72 @@ def change_for(
         )
         return Change("learning_rate", usual, why)
     if resolved.chosen("layers_to_transform"):
-        why = Text("with adapters in all layers", "在所有层加适配器，再训练一次")
+        why = Text(
+            "with adapters in all layers",
+            "在所有层加适配器，再训练一次",
+        )
         return Change("layers_to_transform", (ALL_LAYERS,), why)
     # It had ended by itself, no better than before: more of it is no help.
-    if made < planned and not is_whole(resolved):
-        why = Text("with twice the rank", "把秩加倍，再训练一次")
+    if ended and not is_whole(resolved):
+        why = Text(
+            "with twice the rank",
+            "把秩加倍，再训练一次",
+        )
         return Change("lora_rank", 2 * resolved.config.lora.lora_rank, why)
     if schedule.max_steps:
-        why = Text("with twice the updates", "更新次数加倍，再训练一次")
+        why = Text(
+            "with twice the updates",
+            "更新次数加倍，再训练一次",
+        )
         return Change("max_steps", 2 * schedule.max_steps, why)
     if schedule.num_train_epochs:
-        why = Text("with twice the epochs", "轮数加倍，再训练一次")
+        why = Text(
+            "with twice the epochs",
+            "轮数加倍，再训练一次",
+        )
         return Change("num_train_epochs", 2 * schedule.num_train_epochs, why)
     return None
 
 
-def _twice(budget: str) -> str:
-    """Twice as long, in the unit in which it was said."""
-    return re.sub(r"[\d.]+", lambda number: f"{2 * float(number[0]):g}", budget, count=1)
+def updates_enough(facts: ProofFacts, made: int) -> int | None:
+    """After how many updates the held-out rows were best, where more made them worse: half of all,
+    where they never were better than before the first."""
+    before, least = facts.held_out_before, facts.held_out_least
+    if not rose(before, least, facts.held_out_after):
+        return None
+    fell = before is not None and least is not None and least < before
+    return facts.held_out_least_step if fell else made // 2
+
+
+def _shorter(resolved: Resolved, enough: int, planned: int) -> Change | None:
+    """As long as it was good for, by the option that decided how long it was."""
+    schedule, decided = resolved.config.schedule, _decided(resolved)
+    if not enough:  # a single update was too much
+        rate = schedule.learning_rate
+        return Change("learning_rate", rate / 2, _less(set(), 0)[1]) if rate else None
+    why = Text(
+        f"with {enough} updates: more of them made the held-out rows worse",
+        f"只做 {enough} 次更新，再训练一次：再多，留出数据反而变差",
+    )
+    share = enough / planned
+    if decided == "budget":
+        return Change(
+            decided,
+            _times(schedule.budget or "", share),
+            why,
+        )
+    if decided == "max_steps" or not schedule.num_train_epochs:
+        return Change("max_steps", enough, why)
+    return Change(
+        decided,
+        float(f"{share * schedule.num_train_epochs:.3g}"),
+        why,
+    )
+
+
+def _times(budget: str, share: float) -> str:
+    """So many times as long, in the unit in which it was said."""
+    return re.sub(r"[\d.]+", lambda number: f"{share * float(number[0]):.3g}", budget, count=1)
 
 
 def _less(codes: set[str], back: int) -> tuple[float, Text]:
@@ -156,7 +223,10 @@ def _less(codes: set[str], back: int) -> tuple[float, Text]:
 def _less_of_it(dose: float) -> Change:
     """The same training again, and less of it published: on a real model, adapters that leaked 5.2
     of 958 answers at full strength leaked 2.9 at 0.9 (docs/recipes.md)."""
-    why = Text("with less of the trained strength", "少用一点训练所得的强度，再训练一次")
+    why = Text(
+        "with less of the trained strength",
+        "少用一点训练所得的强度，再训练一次",
+    )
     return Change("adapter_dose", dose, why)
 
 
@@ -164,9 +234,15 @@ def _more_anchors(resolved: Resolved) -> Change:
     """For a run whose rows spread into other answers, and that lost nothing else by it."""
     schedule = resolved.config.schedule
     if not schedule.anchor_ratio:
-        why = Text("with anchors, which hold the model", "加上锚定问答，再训练一次")
+        why = Text(
+            "with anchors, which hold the model",
+            "加上锚定问答，再训练一次",
+        )
         return Change("anchor_ratio", ANCHORS, why)
-    why = Text("with twice the anchors", "锚定问答加倍，再训练一次")
+    why = Text(
+        "with twice the anchors",
+        "锚定问答加倍，再训练一次",
+    )
     return Change("anchors_per_row", min(16.0, 2 * (schedule.anchors_per_row or 1.0)), why)
 
 
@@ -176,11 +252,11 @@ def next_commands(
     """After a proof: talk to the model; check the seal, or else what to do about the failure."""
     talk = {
         "what": {"en": "talk to it", "zh": "和它对话"},
-        "command": in_language(typed.command("suretune", "infer", "--adapters", run)),
+        "command": typed.in_language(typed.command("suretune", "infer", "--adapters", run)),
     }
     check = {
         "what": {"en": "check the seal again", "zh": "重新验证"},
-        "command": in_language(f"suretune verify {typed.path(run)}"),
+        "command": typed.in_language(f"suretune verify {typed.path(run)}"),
     }
     return [talk, check] if verdict == "sealed" else [*_otherwise(run, change, reasons), talk]
 
@@ -191,7 +267,7 @@ def once_mended(
     """After a stop."""
     go_on = {
         "what": {"en": "once mended, go on", "zh": "修好之后继续"},
-        "command": in_language(f"suretune resume {typed.path(run)}"),
+        "command": typed.in_language(f"suretune resume {typed.path(run)}"),
     }
     return _otherwise(run, change, reasons) if change else [go_on]
 
@@ -221,7 +297,7 @@ def _otherwise(
         return [{"what": change["why"], "command": command}]
     what = {"en": "what this check means", "zh": "这项检查是什么意思"}
     codes = [reason.partition(" ")[0] for reason in reasons[:1]]
-    pages = [in_language(f"suretune explain {code}") for code in codes]
+    pages = [typed.in_language(f"suretune explain {code}") for code in codes]
     return [{"what": what, "command": page} for page in pages]
 
 

@@ -268,7 +268,7 @@ def seal(run: Path, facts: ProofFacts, journal: Journal, report: Mapping[str, An
             "model": report["model"],
             "probes": {"passed": facts.probes_passed, "asked": facts.probes_asked},
             "general": report["general"],
-            "held_out": {"before": facts.held_out_before, "after": facts.held_out_after},
+            "held_out": report["held_out"],
             "findings": [journal.line(finding) for finding in journal.findings],
             "ignored": sorted({f.code for f in journal.findings if journal.ignored(f)}),
             "names": rundir.digest_of(sorted(names)),

@@ -12,6 +12,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from suretune import rundir, typed
 from suretune.because import FULL, in_words, number_of
 from suretune.data.plan import without
@@ -22,6 +24,7 @@ from suretune.record.journal import Journal, Stopped
 from suretune.run import folder
 from suretune.run.crew import ENGINE, smaller_next
 from suretune.run.evaluate import point_best
+from suretune.run.room import beside, held_by_others
 from suretune.run.state import Fit
 from suretune.train import loop
 from suretune.train.engine_plan import pass_plan_of_engine
@@ -224,7 +227,11 @@ def memory_stop(
 ) -> Stopped:
     """The device's memory does not suffice, whatever was tried. `spare`: see `smaller_next`."""
     found = in_words(out_of_memory(error))
-    return journal.stop(SetupFacts("out-of-memory", str(run), found=found, spare=spare))
+    facts = SetupFacts("out-of-memory", str(run), found=found, spare=spare)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        others, total = held_by_others(torch.device("cuda", torch.cuda.current_device()))
+        facts = beside(facts, others, total) if others > total / 2 else facts
+    return journal.stop(facts)
 
 
 def disk_stop(error: Exception, run: Path, journal: Journal) -> Stopped | None:

@@ -55,6 +55,8 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
     elif here().size > 1:  # whatever began it
         asked = asked.with_values("torchrun: WORLD_SIZE", num_gpus=here().size)
     journal.heed([*journal.ignore, *asked.config.run.ignore])
+    # Its rows are looked at by going on; the resume's own options name neither model nor rows.
+    journal.again = lambda *_: f"suretune resume {typed.path(run)}"
     try:
         checked = with_weights(check(asked, journal, _day(run / "run.json")), journal)
     except Stopped as stopped:

@@ -87,6 +87,7 @@ def _finding(line: Mapping[str, Any]) -> Found:
     for name in ("what", "why", "fix"):
         about[name] = Text(**about[name])
     about["parts"] = tuple(Text(**part) for part in about.get("parts", ()))
+    about["also"] = tuple(about.get("also", ()))
     return Found(Finding(**about), bool(line.get("ignored")))
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Styled
 
-from suretune import labels
+from suretune import labels, typed
 from suretune import phrases as p
 from suretune.facts import Finding
 from suretune.phrases import Report, several, words
@@ -235,7 +235,7 @@ def conclusion(
     put(to, safe(f"{sign} {joined}", style))
     if command:
         put(to, Styled(words("Next:", "下一步："), "dim"))
-        put(to, safe(f"  {command}", "bold"), wrap=False)
+        put(to, safe(f"  {typed.in_language(command)}", "bold"), wrap=False)
 
 
 def table(rows: Sequence[tuple[str, str]], to: Console | None = None) -> None:
@@ -257,5 +257,5 @@ def lack(
     """Something that is missing, and the command for it, which is never cut into lines."""
     to = to or results()
     put(to, safe(f"{'✗' if stops else '·'} {what}", "bold red" if stops else "yellow"))
-    put(to, safe(f"  {command}", "bold"), wrap=False)
+    put(to, safe(f"  {typed.in_language(command)}", "bold"), wrap=False)
     put(to, "")

@@ -53,12 +53,11 @@ def others(rest: Sequence[Finding]) -> str:
     more_of_them = sum(finding.more for finding in rest)
     number = p.count(len(rest) + more_of_them)
     lists = Text("lists each", "逐条列出")
-    if more_of_them:
-        lists = Text("lists the first of each file", "列出每个文件里最前面的一些")
     places: dict[str, None] = {}
     for finding in rest:
-        if finding.where:
-            places[finding.where] = None
+        for where in (finding.where, *finding.also):
+            if where:
+                places[where] = None
     few = list(places)[:PLACES]
     more = len(places) > PLACES
     if not few:

@@ -69,7 +69,7 @@ def trials(told: Report, to: Console | None = None) -> None:
         put(to, safe(words("the best of them", "其中最好的"), "dim"))
         put(
             to,
-            safe(f"  {typed.command(*told['command'])}", "bold"),
+            safe(f"  {typed.in_language(typed.command(*told['command']))}", "bold"),
             wrap=False,
         )
 

@@ -140,7 +140,9 @@ def _plan_of(resolved: Resolved, journal: Journal) -> str:
     from suretune.preflight.check import check
 
     try:
-        checked = check(resolved, Journal(resolved.config.run.ignore))
+        looking = Journal(resolved.config.run.ignore)  # what is noted is each trial's to tell
+        looking.again, looking.environment = journal.again, journal.environment
+        checked = check(resolved, looking)
         lora = asdict(checked.resolved.config.lora)
         return rundir.digest_of(
             [checked.plan.digest, lora],
@@ -196,6 +198,7 @@ def _open(
             "changed-since",
             "flags, rows, --search",
             found=str(path),
+            spare="study",
         )
         raise journal.stop(facts)
     study.set_user_attr("asked", digest)
