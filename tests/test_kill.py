@@ -321,7 +321,7 @@ def test_power_may_fail_after_the_seal(names_given: list[tuple[str, Path]], tmp_
     (tmp_path / "proof").mkdir()
     (tmp_path / "proof" / "logits.safetensors").write_bytes(b"1")
     about = {"verdict": "verified", "created": "", "versions": {"suretune": ""}, "model": {},
-             "general": None}  # fmt: skip
+             "general": None, "held_out": None}  # fmt: skip
     seal(tmp_path, PROOF, Journal(), about)
     named = rundir.read_json(tmp_path / rundir.SEAL)["files"]
     assert set(named) == {"steps.jsonl", "proof/logits.safetensors"}

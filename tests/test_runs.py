@@ -312,7 +312,7 @@ def test_who_asks_a_whole_model_is_given_the_same_command_with_model(tmp_path: P
     said = within("ask", base, "你好？", "--max_new_tokens", 3, "--lang", "zh")
     given = next(line.strip() for line in said.stdout.splitlines() if " ask " in line[:24])
     assert shlex.split(given)[1:3] == ["ask", "你好？"]
-    assert said.returncode == 4 and given.endswith(f"--model {base}")
+    assert said.returncode == 4 and given.endswith(f"--model {base} --lang zh")
     assert within(*shlex.split(given)[1:]).returncode == 0
     other = within("verify", base)
     assert f"suretune infer --model {base}" in " ".join(other.stdout.split())
