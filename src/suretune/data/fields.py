@@ -15,7 +15,15 @@ from typing import Any
 from suretune.data.blank import is_none, may_be_none
 from suretune.data.call_texts import IN_JSON
 from suretune.data.calls import CALL_KEYS, from_json
-from suretune.data.choices import LISTS, choice_fields, is_choice, offered, picks, said_in
+from suretune.data.choices import (
+    LISTS,
+    choice_fields,
+    is_choice,
+    numbers_one,
+    offered,
+    picks,
+    said_in,
+)
 from suretune.data.columns import (
     INPUTS,
     MESSAGE_LISTS,
@@ -107,8 +115,8 @@ class Fields:
                 if is_choice(name) and said_in(item, _asked(example)):
                     continue
                 self._add(name, item, origin)
-                if may_grade(name):
-                    answer = example.messages[-1].content
+                answer = example.messages[-1].content
+                if may_grade(name) and not numbers_one(item, value, answer):
                     self.graded.setdefault(name, Grades()).see(item, answer, origin)
                 if is_choice(name) or names_system(name):
                     self._see_place(self.unused[name], offered(value, name), value, example)
