@@ -795,6 +795,12 @@ def test_a_field_that_says_that_it_holds_nothing_is_told_with_its_rows(
         assert "--ignore_fields" not in told["fix"][lang]  # that leaves out `12 m` as well
 
 
+def test_a_field_that_is_not_read_says_no_such_word_to_the_model() -> None:
+    rows = [{**talk(), "input": "nan", "context": "None"} for _ in range(3)]
+    told = seen(*rows)
+    assert told.keys() == {"input", "context"} and all(share > 0 for share, _ in told.values())
+
+
 def test_a_question_of_that_word_is_asked() -> None:
     assert seen({"input": "nan", "output": "Not a number."}) == {}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,7 +101,7 @@ class Fields:
         known = used_fields(example.shape, value)
         if example.rendered not in ("", IN_JSON):  # it was read back from one of these
             known |= {"text", "response"} & value.keys()
-        self._see_none(value, example)
+        self._see_none(value, known, example)
         if len(value.keys() - known):
             marks = {key for key, _ in row_marks(value)}
             said = [value[key].strip() for key in known if isinstance(value.get(key), str)]
@@ -126,12 +126,17 @@ class Fields:
         if "instances" in known:
             self._see_instances(value.get("instances"), origin)
 
-    def _see_none(self, value: Mapping[str, Any], example: Example) -> None:
-        """Fields beside a question that say that they hold nothing."""
+    def _see_none(
+        self,
+        value: Mapping[str, Any],
+        known: Set[str],
+        example: Example,
+    ) -> None:
+        """Fields beside a question, of those that are read, that say that they hold nothing."""
         asks = pair_of(value) if example.shape in ASKED[1:] else None
         for name in (*INPUTS, system_of(value)):
             held = value.get(name)
-            if not isinstance(held, str) or (asks and name == asks[0]):
+            if name not in known or not isinstance(held, str) or (asks and name == asks[0]):
                 continue
             if is_none(held) or may_be_none(held):
                 self.none.setdefault((name, held.strip()), []).append(example.origin)
