@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from conftest import as_json, within
 from suretune.data.renames import renamed
 from suretune.data.rows import read_rows
 from suretune.data.sources import Source, parse_source
@@ -242,3 +243,19 @@ def test_the_delimiter_that_excel_is_told_is_no_row(
         {"query": "d", "response": "e"},
     ]
     assert numbers([*rows]) == [4, 6] and len(items) == len(rows) + bool(mark)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_who_named_the_columns_below_a_title_is_told_of_the_title_alone(
+    tmp_path: Path, lang: str
+) -> None:
+    file = tmp_path / "sheet.csv"
+    file.write_text("FAQ 2024\nKunde,Text,Nr\nTief?,Ja.,1\nHoch?,Nein.,2\n")
+    columns = ("--columns", "Kunde=query", "Text=response")
+    done = within("check", "--model", "pocket", "--json", "--dataset", file, *columns)
+    (told,) = as_json(done)["findings"]
+    assert told["code"] == "D006"
+    (command,) = re.findall("`([^`]*)`", told["fix"][lang])  # no look at the same file again
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
+    new = tmp_path / "sheet.clean.csv"
+    assert within("check", "--model", "pocket", "--dataset", new, *columns).returncode == 0

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
+from suretune import typed
 from suretune.because import in_words
 from suretune.data.broken import NUL, gigantic, placed, repeated
 from suretune.data.columns import KNOWN, is_foreign_header, is_header
 from suretune.data.contents import DELIMITERS, SEPARATOR
 from suretune.data.feed import LIMIT, Feed, lines
-from suretune.data.formats import through
 from suretune.data.headers import OF_MESSAGES, is_name, is_of_messages, names_columns
 from suretune.data.refusal import Refused, shown
 from suretune.data.renames import as_pair, suggested, words_of
@@ -164,7 +164,8 @@ def _filled(line: str, delimiter: str) -> list[str]:
 def _all_names(cells: list[str], columns: Mapping[str, str]) -> bool:
     """Whether cells are names of columns, a question's and an answer's among them or the only."""
     known = [cell for cell in cells if cell.lower() in KNOWN or cell in columns]
-    told = len(known) == len(cells) or bool(suggested(dict.fromkeys(cells, "")))
+    named = bool(columns) and columns.keys() <= set(cells)
+    told = named or len(known) == len(cells) or bool(suggested(dict.fromkeys(cells, "")))
     return bool(cells) and (names_columns(cells, ()) or (told and all(map(is_name, cells))))
 
 
@@ -175,11 +176,11 @@ def _titled(
     encoding: str,
 ) -> Fault:
     new = shlex.quote(f"{os.path.basename(origin.file).partition('.')[0]}.clean.csv")
-    command = through(f"tail -n +{below}", origin.file)
+    command = typed.through(f"tail -n +{below}", origin.file)
     wide = codecs.lookup(encoding).name
     if wide.startswith(("utf-16", "utf-32")):  # a line end there is more than a byte
         code = re.sub("-([bl]e)$", r"\1", wide)
-        command = through(f"iconv -f {code} -t utf-8", origin.file)
+        command = typed.through(f"iconv -f {code} -t utf-8", origin.file)
         command += f" | tail -n +{below} | iconv -f utf-8 -t {code}"
     command += f" > {new}"
     return Fault(
