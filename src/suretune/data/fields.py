@@ -41,6 +41,7 @@ from suretune.data.marks import filled, row_marks
 from suretune.data.refusal import shown
 from suretune.data.shapes import pair_of
 from suretune.data.turns import ROLES, TURN_KEYS
+from suretune.data.verdicts import is_verdict
 from suretune.facts import UnusedField
 from suretune.types import Example, Fault, Hint, Origin, Text
 
@@ -112,6 +113,8 @@ class Fields:
                 if isinstance(item, str) and _is_copy(item.strip(), said):
                     continue
                 name = str(key)
+                if is_verdict(name):
+                    continue
                 if is_choice(name) and said_in(item, _asked(example)):
                     continue
                 self._add(name, item, origin)
