@@ -95,6 +95,11 @@ def test_marks_of_two_splits_are_one_sign(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "rows.jsonl", rows)
     done = within(*CHECK, file, "--split_dataset_ratio", 0)
     assert as_json(done)["plan"]["rows"] == 2 and "D035" not in codes(done)
+    (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D038"]
+    assert "(`is_test`, `is_val`)" in told["what"]["en"]
+    learn = shlex.split(told["fix"]["zh"].split("`")[3])
+    done = within(*CHECK, file, *learn, "--split_dataset_ratio", 0)
+    assert as_json(done)["plan"]["rows"] == 4 and "D038" not in codes(done)
 
 
 def test_a_row_that_is_set_aside_is_in_the_ledger(tmp_path: Path) -> None:

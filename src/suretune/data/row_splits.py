@@ -79,7 +79,7 @@ class OneSplit:
     source: Source
     entries: list[Entry] = field(default_factory=list)
     apart: Counter[str] = field(default_factory=Counter)  # rows by split
-    by: str = ""  # the field
+    by: dict[str, None] = field(default_factory=dict)  # the fields that say so of these
     others: set[str] = field(default_factory=set)  # fields that are none
     held: list[_Told] = field(default_factory=list)  # what may still turn out to be meant less
     doubted: list[_Told] = field(default_factory=list)  # set aside by what may name anything
@@ -101,7 +101,6 @@ class OneSplit:
                 best = self._better(0, best) if self._role == LEARNED else best
                 yield item
                 continue
-            self.by = self.by or name
             rank = order.index(split)
             best = self._better(rank, best)
             if rank > best:
@@ -123,8 +122,8 @@ class OneSplit:
         return Fault(
             "passed-over",
             Origin(printable(self.source.typed), 0),
-            field=self.by,
-            found=f"{said} (`{self.by}`)",
+            field=", ".join(self.by),
+            found=f"{said} (`{'`, `'.join(self.by)}`)",
             hint=self._hint(self.source.typed in measures),
         )
 
@@ -146,6 +145,7 @@ class OneSplit:
         name: str,
         split: str,
     ) -> None:
+        self.by[name] = None
         self.apart[split] += 1
         self.entries.append(Entry(row.origin, self.source.name, "set-aside", split))
         if folded(name) in _MAY_SAY:
@@ -161,8 +161,8 @@ class OneSplit:
         self.entries = [entry for entry in self.entries if entry.origin not in origins]
         self.apart = +self.apart
         waiting, self.held = self._of_others(self.held)
-        if self.by in self.others:
-            self.by = ""
+        for name in self.others:
+            self.by.pop(name, None)
         for row, _, _ in (*back, *waiting):
             yield row
 
@@ -184,7 +184,7 @@ class OneSplit:
                 "others, give them a file of their own.",
                 "它们既不参与训练，也不用来评估。想改用它们评估，请单独存成一个文件。",
             )
-        flag = f"`{shlex.join(('--ignore_fields', self.by))}`"
+        flag = f"`{shlex.join(('--ignore_fields', ','.join(self.by)))}`"
         measure = f"`--val_dataset {typed.path(self.source.typed)}`"
         first = next(split for split in ORDERS[MEASURED] if self.apart[split])
         way = Text(
