@@ -561,7 +561,8 @@ def test_a_list_on_each_line_is_called_so(folder: Path, value: Any, jq: bool, en
 @pytest.mark.parametrize("ending", ["json", "json.gz"])
 def test_lists_of_several_splits_are_taken_apart_as_advised(folder: Path, ending: str) -> None:
     rows = [{"query": f"{n}?", "response": f"{n}"} for n in range(3)]
-    held = {"version": "1", "train": rows[:2], "dev": [], "test": rows[2:], "count": 3}
+    tests = [{**row, "split": "A"} for row in rows[2:]]  # which says less than the list's name
+    held = {"version": "1", "train": rows[:2], "dev": [], "test": tests, "count": 3}
     content, path = json.dumps(held).encode(), folder / f"all.{ending}"
     *_, fault = read(path, gzip.compress(content) if ending.endswith("gz") else content)
     assert isinstance(fault, Fault) and fault.hint is not None

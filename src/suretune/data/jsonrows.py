@@ -372,7 +372,7 @@ def _second_list(scan: Scanner, named: bool) -> Fault:
     return Fault("unknown-format", where, found=Text("a second list", "又一个列表"), hint=hint)
 
 
-_NAMED = "to_entries[] | {split: .key} + (.value | arrays | .[] | objects)"
+_NAMED = "to_entries[] | (.value | arrays | .[] | objects) + {split: .key}"
 
 
 def _fault(scan: Scanner, hint: Text) -> Fault:
