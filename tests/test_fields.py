@@ -256,6 +256,7 @@ GRADED = [
     ("是否正确", "否", "是"),
     ("评价", "错误", "基本正确，但不完整"),
     ("得分", "0", "1"),
+    ("质检结果", "❌", "✅"),
 ]
 
 
@@ -280,6 +281,7 @@ def test_a_field_that_calls_some_answers_wrong_stops_until_it_is_said_what_it_me
         for flags, count in zip(ways, (4, 6), strict=False):
             done = within(*CHECK, file, *flags)
             assert done.returncode == 0 and as_json(done)["plan"]["rows"] == count
+            assert "D035" not in codes(done)  # of what is read, it would take the verdict away
 
 
 @pytest.mark.parametrize(
@@ -295,6 +297,57 @@ def test_what_goes_with_a_few_answers_is_their_class() -> None:
     rows = [{"query": f"Is {n} even?", "response": ("No.", "Yes.")[n % 2], "label": n % 2}
             for n in range(8)]  # fmt: skip
     assert seen(*rows)["label"] == (0.0, False)
+
+
+ABOUT = [  # (field, its value, the answer) by the number of the row
+    ("label", lambda n: n % 2, lambda n: f"This is {('negative', 'positive')[n % 2]}: {n}."),
+    ("score", lambda n: n % 3 - 1, lambda n: f"I call {n} {('bad', 'dull', 'great')[n % 3]}."),
+    ("label", lambda n: n % 2, lambda n: f"It is {('not ', '')[n % 2]}relevant to {n}."),
+    ("质检结果", lambda n: ("否", "是")[n % 2], lambda n: f"第{n}件{('不', '')[n % 2]}合格。"),
+    ("rating", lambda n: n / 20 - 0.5, lambda n: f"Thanks for {n}."),
+    ("score", lambda n: n / 20, lambda n: f"Thanks for {n}."),
+]
+
+
+@pytest.mark.parametrize(("name", "says", "answer"), ABOUT)
+def test_what_the_answers_speak_of_is_no_grade_of_them(name: str, says: Any, answer: Any) -> None:
+    rows = [{"query": f"{PAIR['query']} {n}", "response": answer(n), name: says(n)}
+            for n in range(20)]  # fmt: skip
+    assert seen(*rows)[name][1] is False
+
+
+@pytest.mark.parametrize(
+    ("name", "pairs"),
+    [
+        (
+            "correct",
+            [("False", "False. It is 1."), ("True", "True, as 2 is."), ("False", "False.")],
+        ),
+        ("判断", [("错误", "错误。应为 3。"), ("正确", "正确，见 4。"), ("正确", "这是正确的。")]),
+        ("result", [(0, "5 - 5 = 0"), (1, "5 - 4 = 1"), (0, "It is 0.")]),
+        ("label", [(0, "ham"), (1, "spam"), (0, "ham"), (1, "spam")]),
+    ],
+)
+def test_what_few_answers_say_themselves_is_no_grade_of_them(name: str, pairs: Any) -> None:
+    rows = [{"query": f"{PAIR['query']} {n}", "response": answer, name: held}
+            for n, (held, answer) in enumerate(pairs)]  # fmt: skip
+    assert seen(*rows)[name][1] is False
+
+
+def test_the_number_of_what_was_chosen_is_no_grade() -> None:
+    rows = []
+    for n in range(8):
+        two = [f"use {n}", f"take {n}"]
+        asked = f"Which, {two[0]} or {two[1]}? {n}"
+        rows.append({"query": asked, "choices": two, "response": two[n % 2], "label": n % 2})
+    assert seen(*rows)["label"] == (0.0, False)
+
+
+def test_answers_of_many_words_are_graded_like_those_of_any_other() -> None:
+    rows = [{"query": f"{PAIR['query']} {n}", "response": f"The answer is {n * n % 7}.",
+             "score": n % 3 // 2} for n in range(18)]  # fmt: skip
+    rows = [{**row, "response": f"{row['response']} I took {n}."} for n, row in enumerate(rows)]
+    assert seen(*rows)["score"][1] is True
 
 
 def test_the_good_ones_of_answers_that_are_marked_good_or_bad_are_learned(tmp_path: Path) -> None:
@@ -741,6 +794,12 @@ def test_a_field_that_says_that_it_holds_nothing_is_told_with_its_rows(
         assert f"`{field}` 1 × `<noinput>`" in told["what"][lang]
         assert f"`{field}` 3 × `None`" in told["what"][lang] and "null" not in told["what"][lang]
         assert "--ignore_fields" not in told["fix"][lang]  # that leaves out `12 m` as well
+
+
+def test_a_field_that_is_not_read_says_no_such_word_to_the_model() -> None:
+    rows = [{**talk(), "input": "nan", "context": "None"} for _ in range(3)]
+    told = seen(*rows)
+    assert told.keys() == {"input", "context"} and all(share > 0 for share, _ in told.values())
 
 
 def test_a_question_of_that_word_is_asked() -> None:

@@ -55,14 +55,16 @@ def test_rows_of_one_split_are_read_and_the_others_set_aside(
 @pytest.mark.parametrize(
     ("name", "held", "split"),
     [("is_test", True, "test"), ("是否测试", "是", "test"), ("is_val", "1", "validation"),
-     ("is_test", False, "train"), ("is_tested", True, ""), ("split", "heldout", "test"),
+     ("is_test", False, "train"),
+     ("is_test", 1.0, "test"), ("is_test", "Y", "test"), ("is_test", 0.0, "train"),
+     ("is_tested", True, ""), ("split", "heldout", "test"),
      ("data_type", "train", "train"), ("data_type", "test of wits", ""),
      ("split", "test", "test"), ("dataSplit", "dev", "validation"), ("划分", "测试", "test"),
      ("set", "test", "test"), ("subset", "test of wits", ""), ("数据集", "软件测试", ""),
      ("category", "test", ""), ("split", 1, ""), ("split", "even", "")],
 )  # fmt: skip
 def test_what_says_the_split_of_a_row(name: str, held: Any, split: str) -> None:
-    found = split_of(Row(Origin("rows.jsonl", 1), {"query": "a", name: held}))
+    found = split_of(Row(Origin("rows.jsonl", 1), {"query": "a", name: held}), set())
     assert found == ((name, split) if split else ("", ""))
 
 
@@ -93,6 +95,11 @@ def test_marks_of_two_splits_are_one_sign(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "rows.jsonl", rows)
     done = within(*CHECK, file, "--split_dataset_ratio", 0)
     assert as_json(done)["plan"]["rows"] == 2 and "D035" not in codes(done)
+    (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D038"]
+    assert "(`is_test`, `is_val`)" in told["what"]["en"]
+    learn = shlex.split(told["fix"]["zh"].split("`")[3])
+    done = within(*CHECK, file, *learn, "--split_dataset_ratio", 0)
+    assert as_json(done)["plan"]["rows"] == 4 and "D038" not in codes(done)
 
 
 def test_a_row_that_is_set_aside_is_in_the_ledger(tmp_path: Path) -> None:
@@ -100,3 +107,32 @@ def test_a_row_that_is_set_aside_is_in_the_ledger(tmp_path: Path) -> None:
     done = within(*CHECK, file, "--split_dataset_ratio", 0)
     (data,) = as_json(done)["data"]["datasets"]
     assert (data["read"], data["train"], data["left_out"]) == (3, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("phase", ("testing", "design", "train", "testing", "")),
+        ("用途", ("测试", "测试", "验证", "办公", "训练")),
+        ("subset", ("train", "test", "history", "test", "dev")),
+    ],
+)
+@pytest.mark.parametrize("flag", ["--dataset", "--val_dataset"])
+def test_a_field_that_says_other_things_too_tells_no_split(
+    tmp_path: Path, name: str, says: Any, flag: str
+) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", rows_of(*says, name=name))
+    learned = write_rows(tmp_path / "learned.jsonl", [{"query": "Why?", "response": "So."}])
+    more = ("--split_dataset_ratio", 0) if flag == "--dataset" else (flag, file)
+    done = within(*CHECK, file if flag == "--dataset" else learned, *more)
+    data = as_json(done)["data"]["datasets"][-1]
+    assert (data["train"] + data["held_out"], data["left_out"]) == (5, 0)
+    assert "D038" not in codes(done) and "D035" in codes(done)
+
+
+def test_rows_of_a_split_that_is_meant_less_are_read_where_there_are_no_others(
+    tmp_path: Path,
+) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", rows_of("test", "test", "test"))
+    done = within(*CHECK, file, "--split_dataset_ratio", 0)
+    assert as_json(done)["plan"]["rows"] == 3 and {"D035", "D038"}.isdisjoint(codes(done))

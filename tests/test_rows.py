@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from suretune.data import broken, feed
 from suretune.data.rows import MAX_FAULTS, read_rows
 from suretune.data.sources import Source, parse_source
+from suretune.guards import judge
 from suretune.guards.guard import word
 from suretune.types import Fault, Row
 
@@ -560,12 +561,16 @@ def test_a_list_on_each_line_is_called_so(folder: Path, value: Any, jq: bool, en
 @pytest.mark.parametrize("ending", ["json", "json.gz"])
 def test_lists_of_several_splits_are_taken_apart_as_advised(folder: Path, ending: str) -> None:
     rows = [{"query": f"{n}?", "response": f"{n}"} for n in range(3)]
-    held = {"version": "1", "train": rows[:2], "dev": [], "test": rows[2:], "count": 3}
+    tests = [{**row, "split": "A"} for row in rows[2:]]  # which says less than the list's name
+    held = {"version": "1", "train": rows[:2], "dev": [], "test": tests, "count": 3}
     content, path = json.dumps(held).encode(), folder / f"all.{ending}"
     *_, fault = read(path, gzip.compress(content) if ending.endswith("gz") else content)
     assert isinstance(fault, Fault) and fault.hint is not None
     (command,) = [part for part in fault.hint.en.split("`") if " > " in part]
     assert f"`{command}`" in fault.hint.zh
+    (told,) = judge(fault)
+    for fix in (told.fix.en, told.fix.zh):
+        assert "`--dataset all.rows.jsonl`" in fix
     subprocess.run(["bash", "-c", command], cwd=folder, check=True)
     made = read(folder / "all.rows.jsonl", (folder / "all.rows.jsonl").read_bytes())
     assert values(made) == [{"split": s, **row} for s, row in zip(("train", "train", "test"), rows,

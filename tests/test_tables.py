@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from conftest import as_json, within
 from suretune.data.renames import renamed
 from suretune.data.rows import read_rows
 from suretune.data.sources import Source, parse_source
@@ -120,9 +121,27 @@ def test_a_title_above_a_table_is_taken_off_as_advised(
     assert (tmp_path / "sheet.clean.csv").read_bytes() == table.encode()
 
 
+@pytest.mark.parametrize("encoding", ["UTF16", "utf-16-le", "gb18030"])
+def test_a_title_is_taken_off_in_the_encoding_of_the_file(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "sheet.csv"
+    file.write_bytes("客服问答\t\n问题\t回答\n深吗\t很深\n".encode(encoding))
+    source = parse_source(str(file))
+    assert isinstance(source, Source)
+    fault = only_fault(list(read_rows(source, encoding)))
+    assert fault.hint
+    (command,) = [part for part in fault.hint.en.split("`") if " > " in part]
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
+    kept = (tmp_path / "sheet.clean.csv").read_bytes().decode(encoding)
+    assert kept.lstrip("\ufeff") == "问题\t回答\n深吗\t很深\n"
+
+
 @pytest.mark.parametrize(
     "table",
     [
+        'query,response\nA table?,"So:\n\n| question | answer |\n|---|---|\n| a | b |"\n',
+        'query,response\nAs TSV?,"So:\nquestion\tanswer\na\tb"\n',
+        'sentence,translation\nAs TSV?,"So:\n问题\t回答\na\tb"\n',
+        '"How do I\nwrite it?","So:\n\n| question | answer |\n"\n',
         "text\nquestion,answer\n",
         "query,response\nDeep?,Yes.\n",
         "Deep?;Yes.\nHigh?;No.\n",
@@ -224,3 +243,19 @@ def test_the_delimiter_that_excel_is_told_is_no_row(
         {"query": "d", "response": "e"},
     ]
     assert numbers([*rows]) == [4, 6] and len(items) == len(rows) + bool(mark)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_who_named_the_columns_below_a_title_is_told_of_the_title_alone(
+    tmp_path: Path, lang: str
+) -> None:
+    file = tmp_path / "sheet.csv"
+    file.write_text("FAQ 2024\nKunde,Text,Nr\nTief?,Ja.,1\nHoch?,Nein.,2\n")
+    columns = ("--columns", "Kunde=query", "Text=response")
+    done = within("check", "--model", "pocket", "--json", "--dataset", file, *columns)
+    (told,) = as_json(done)["findings"]
+    assert told["code"] == "D006"
+    (command,) = re.findall("`([^`]*)`", told["fix"][lang])  # no look at the same file again
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
+    new = tmp_path / "sheet.clean.csv"
+    assert within("check", "--model", "pocket", "--dataset", new, *columns).returncode == 0

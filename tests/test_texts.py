@@ -33,7 +33,9 @@ def test_what_a_sheet_writes_in_place_of_a_character_is_found(text: str) -> None
     assert is_escaped(text)
 
 
-@pytest.mark.parametrize("text", ["_x000D", "x000D_", "_x1234_", "max_x0000000_", "_xbox_"])
+@pytest.mark.parametrize(
+    "text", ["_x000D", "x000D_", "_x1234_", "max_x0000000_", "_xbox_", "My_x0020_Field"]
+)
 def test_other_names_with_underscores_are_none(text: str) -> None:
     assert not is_escaped(text)
 

@@ -15,6 +15,7 @@ VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that --max-lora-rank takes (
 OURS = re.compile(r"(?:cd [^`]+? && )?(?:[A-Z_]+=\S+ )*suretune (?!init\b)")
 WHOLE = re.compile(rf"`({OURS.pattern}[^\s`]+ [^`]+)`")
 ENDS = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "'": "\\'", "\\": "\\\\"}
+UNPACKS = {".gz": "gzip -dc", ".zst": "zstd -dc"}
 
 
 def command(*words: object) -> str:
@@ -55,6 +56,12 @@ def path(said: str | os.PathLike[str]) -> str:
     """A path as one word that no command takes for a flag, whatever it begins with."""
     text = os.fspath(said)
     return word(f"./{text}" if text.startswith("-") else text)
+
+
+def through(command: str, file: str) -> str:
+    """What reads a file through a command, packed or not."""
+    unpacks = UNPACKS.get(os.path.splitext(file)[1].lower())
+    return f"{unpacks} {path(file)} | {command}" if unpacks else f"{command} {path(file)}"
 
 
 def in_language(command: str) -> str:

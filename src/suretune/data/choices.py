@@ -35,6 +35,13 @@ _PARTS = re.compile(r"\n|(?:^|(?<=\s))\(?[A-Ha-h][.)、:：．）]")  # `A. red 
 _BETWEEN = re.compile(r"[,;|/，；、]")
 _LISTED = re.compile(r"\s*\[.*\]\s*", re.DOTALL)  # a list as JSON or Python writes it
 _QUOTED = re.compile(r"\"([^\"]+)\"|'([^']+)'")
+_NUMBERS = (
+    "0",
+    "1",
+    "2",
+    "3",
+    "4",
+)
 _SHORT = 24  # characters of an answer that only names what was chosen
 
 
@@ -68,6 +75,19 @@ def picks(answer: str, held: Any) -> bool:
     number = next(filter(str.isdecimal, said), "")
     many = sum(1 + len(_BETWEEN.findall(leaf)) for leaf in _leaves(held))
     return not number or not many or int(number) <= many
+
+
+def numbers_one(item: Any, value: Mapping[str, Any], answer: str) -> bool:
+    """Whether a field is the number of what the answer of its row chooses: `1` of `[red, blue]`."""
+    number = str(item).strip()
+    if number not in _NUMBERS:
+        return False
+    for name in value:
+        if is_choice(str(name)):
+            held = offered(value, name)
+            there = isinstance(held, list) and int(number) < len(held)
+            return there and str(held[int(number)]) in answer
+    return False
 
 
 def said_in(held: Any, text: str) -> bool:

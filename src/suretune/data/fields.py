@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from suretune.data.blank import is_none, may_be_none
 from suretune.data.call_texts import IN_JSON
 from suretune.data.calls import CALL_KEYS, from_json
-from suretune.data.choices import LISTS, choice_fields, is_choice, offered, picks, said_in
+from suretune.data.choices import (
+    LISTS,
+    choice_fields,
+    is_choice,
+    numbers_one,
+    offered,
+    picks,
+    said_in,
+)
 from suretune.data.columns import (
     INPUTS,
     MESSAGE_LISTS,
@@ -33,6 +41,7 @@ from suretune.data.marks import filled, row_marks
 from suretune.data.refusal import shown
 from suretune.data.shapes import pair_of
 from suretune.data.turns import ROLES, TURN_KEYS
+from suretune.data.verdicts import is_verdict
 from suretune.facts import UnusedField
 from suretune.types import Example, Fault, Hint, Origin, Text
 
@@ -93,7 +102,7 @@ class Fields:
         known = used_fields(example.shape, value)
         if example.rendered not in ("", IN_JSON):  # it was read back from one of these
             known |= {"text", "response"} & value.keys()
-        self._see_none(value, example)
+        self._see_none(value, known, example)
         if len(value.keys() - known):
             marks = {key for key, _ in row_marks(value)}
             said = [value[key].strip() for key in known if isinstance(value.get(key), str)]
@@ -104,11 +113,13 @@ class Fields:
                 if isinstance(item, str) and _is_copy(item.strip(), said):
                     continue
                 name = str(key)
+                if is_verdict(name):
+                    continue
                 if is_choice(name) and said_in(item, _asked(example)):
                     continue
                 self._add(name, item, origin)
-                if may_grade(name):
-                    answer = example.messages[-1].content
+                answer = example.messages[-1].content
+                if may_grade(name) and not numbers_one(item, value, answer):
                     self.graded.setdefault(name, Grades()).see(item, answer, origin)
                 if is_choice(name) or names_system(name):
                     self._see_place(self.unused[name], offered(value, name), value, example)
@@ -118,12 +129,17 @@ class Fields:
         if "instances" in known:
             self._see_instances(value.get("instances"), origin)
 
-    def _see_none(self, value: Mapping[str, Any], example: Example) -> None:
-        """Fields beside a question that say that they hold nothing."""
+    def _see_none(
+        self,
+        value: Mapping[str, Any],
+        known: Set[str],
+        example: Example,
+    ) -> None:
+        """Fields beside a question, of those that are read, that say that they hold nothing."""
         asks = pair_of(value) if example.shape in ASKED[1:] else None
         for name in (*INPUTS, system_of(value)):
             held = value.get(name)
-            if not isinstance(held, str) or (asks and name == asks[0]):
+            if name not in known or not isinstance(held, str) or (asks and name == asks[0]):
                 continue
             if is_none(held) or may_be_none(held):
                 self.none.setdefault((name, held.strip()), []).append(example.origin)

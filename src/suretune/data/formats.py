@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 
 FORMATS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".txt")
 COMPRESSIONS = (".gz", ".zst")
@@ -16,10 +15,3 @@ def format_of(name: str) -> tuple[str, str]:
     compression = last if last in COMPRESSIONS else ""
     extension = os.path.splitext(stem)[1] if compression else last
     return (extension if extension in FORMATS else ""), compression
-
-
-def through(command: str, file: str) -> str:
-    """What reads a file through a command, packed or not."""
-    path = shlex.quote(file)
-    unpacks = {".gz": "gzip -dc", ".zst": "zstd -dc"}.get(os.path.splitext(file)[1].lower())
-    return f"{unpacks} {path} | {command}" if unpacks else f"{command} {path}"

@@ -2,12 +2,15 @@
 
 What is called `correct` or `score` may as well be what a question is about, so no row is judged by
 itself: that a field grades is seen where it calls some answers right and others wrong, and the
-answers are not but a few over and over, as those of a classification are.
+answers neither say the same nor are but a few over and over, as those of a classification are.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +83,11 @@ _RIGHT = frozenset(
     )
 )
 _MANY = 3  # rows for each different answer: then these are classes
+_STEPS = 11  # different numbers: 0, 0.1, ... 1; more are measured, and not judged
+_HEARD = 100  # answers of each kind whose words are compared
+_ENOUGH = 6  # of each kind: fewer have a word of their own by chance
+_MOST = 0.9  # of them
+_SPOKEN = re.compile(r"[^\W_\u3040-\u9fff]+|[\u3040-\u9fff]")
 
 
 def is_wrong(value: Any) -> bool:
@@ -105,10 +113,11 @@ class Grades:
 
     first: Origin | None = None  # row that it calls wrong
     example: str = ""
-    wrong: int = 0
-    right: int = 0
+    wrong: list[tuple[str, str]] = field(default_factory=list)  # (what it says, the answer), a few
+    right: list[tuple[str, str]] = field(default_factory=list)
+    wrongs: int = 0
     rows: int = 0
-    most: float = 0.0
+    numbers: set[float] = field(default_factory=set)
     answers: set[int] = field(default_factory=set)
 
     def see(self, value: Any, answer: str, origin: Origin) -> None:
@@ -116,24 +125,48 @@ class Grades:
         number = _number(value)
         self.rows += 1
         self.answers.add(hash(answer))
-        self.most = max(self.most, number or 0.0)
-        self.right += _word(value) in _RIGHT if number is None else number > 0
+        if number is not None and len(self.numbers) <= _STEPS:
+            self.numbers.add(number)
+        said = _word(value) if number is None else f"{number:g}"
         if is_wrong(value):
-            self.wrong += 1
+            self.wrongs += 1
             self.first = self.first or origin
             self.example = self.example or str(value)
+            _heard(self.wrong, said, answer)
+        elif said in _RIGHT if number is None else number > 0:
+            _heard(self.right, said, answer)
 
     def tell(self) -> bool:
-        """Whether it calls some answers right and others wrong. Of points above 1 nobody can say
-        from which on an answer is right, and votes are no grade at all."""
-        return bool(
-            self.wrong and self.right and self.most <= 1 and len(self.answers) * _MANY > self.rows
-        )
+        """Whether it calls some answers right and others wrong."""
+        if not self.wrong or not self.right or self._measures():
+            return False
+        different = len(self.answers)
+        few = different <= 2 and different < len(self.wrong) + len(self.right)
+        if few or different * _MANY <= self.rows:
+            return False
+        if _say_it(self.wrong + self.right):
+            return False
+        return not self._speak_of_it()
+
+    def _measures(self) -> bool:
+        """Of points above 1, or of many kinds, nobody can say from which on an answer is right;
+        votes are no grade at all."""
+        parts = any(number < 0 and not number.is_integer() for number in self.numbers)
+        return parts or len(self.numbers) > _STEPS or max(self.numbers, default=0) > 1
+
+    def _speak_of_it(self) -> bool:
+        """Whether the answers of one kind have a word that those of the other have not: `negative`,
+        `not`. Then it is what the rows are about."""
+        if min(len(self.wrong), len(self.right)) < _ENOUGH:
+            return False
+        wrong = _shares(self.wrong)
+        right = _shares(self.right)
+        return _has_own(wrong, right) or _has_own(right, wrong)
 
     def fault(self, name: str) -> Fault:
         """That nobody has said what is to become of the rows that it calls wrong."""
         skip, flag = skipping(name), shlex.join(("--ignore_fields", name))
-        of = f"{self.wrong:,} / {self.rows:,}"
+        of = f"{self.wrongs:,} / {self.rows:,}"
         return Fault(
             "unknown-field",
             Origin(self.first.file if self.first else "", 0),
@@ -163,3 +196,40 @@ def _number(value: Any) -> float | None:
 
 def _word(value: Any) -> str:
     return value.strip().lower() if isinstance(value, str) else ""
+
+
+def _heard(
+    kind: list[tuple[str, str]],
+    said: str,
+    answer: str,
+) -> None:
+    if len(kind) < _HEARD:
+        kind.append((said, answer))
+
+
+def _say_it(graded: list[tuple[str, str]]) -> bool:
+    """Whether the answers say what the field says: `False. It is 1.` of `False`."""
+    for said, answer in graded:
+        words = _spoken(said)
+        if not words or not words <= _spoken(answer):
+            return False
+    return True
+
+
+def _shares(graded: list[tuple[str, str]]) -> dict[str, float]:
+    """By word, the share of the answers that have it."""
+    counts = Counter(word for _, answer in graded for word in _spoken(answer))
+    return {word: count / len(graded) for word, count in counts.items()}
+
+
+def _has_own(
+    one: dict[str, float],
+    other: dict[str, float],
+) -> bool:
+    """Whether the answers of one kind have a word in common that the others lack."""
+    common = [word for word, share in one.items() if share >= _MOST]
+    return any(other.get(word, 0) <= 1 - _MOST for word in common)
+
+
+def _spoken(text: str) -> Set[str]:
+    return set(_SPOKEN.findall(text.lower()))

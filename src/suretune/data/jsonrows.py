@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from suretune import typed
 from suretune.data.broken import (
     AFTERWARDS,
     COMMA_AFTER,
@@ -30,7 +31,6 @@ from suretune.data.broken import (
 from suretune.data.columnar import from_viewer, rows_of
 from suretune.data.columns import KNOWN, is_message
 from suretune.data.feed import LIMIT, Feed, lines
-from suretune.data.formats import through
 from suretune.data.refusal import Refused
 from suretune.data.scanner import INK, Scanner, TooLong
 from suretune.types import Fault, Origin, Row, Text
@@ -339,7 +339,7 @@ def _rest_of_wrapper(scan: Scanner) -> None:
     lists = [key for key, value in item.value.items() if isinstance(value, list) and value]
     if any(isinstance(item.value[key][0], (dict, list)) for key in lists):
         new = shlex.quote(f"{os.path.basename(scan.file).partition('.')[0]}.rows.jsonl")
-        command = f"{through(f'jq -c {shlex.quote(_NAMED)}', scan.file)} > {new}"
+        command = f"{typed.through(f'jq -c {shlex.quote(_NAMED)}', scan.file)} > {new}"
         hint = Text(
             f"This object holds several lists of rows. `{command}` writes the rows of all, one a "
             "line, each with the name of its list as `split`: those of `train` are learned then.",
@@ -361,7 +361,7 @@ def _second_list(scan: Scanner, named: bool) -> Fault:
         '`{"query": "...", "response": "..."}`。',
     )
     if named:
-        command = through("jq -c '.[]'", scan.file)
+        command = typed.through("jq -c '.[]'", scan.file)
         hint = Text(
             f"Here one list follows another. `{command}` writes the rows of all, one a line. Where "
             'each list is one conversation, write it as `{"messages": [...]}` instead.',
@@ -372,7 +372,7 @@ def _second_list(scan: Scanner, named: bool) -> Fault:
     return Fault("unknown-format", where, found=Text("a second list", "又一个列表"), hint=hint)
 
 
-_NAMED = "to_entries[] | {split: .key} + (.value | arrays | .[] | objects)"
+_NAMED = "to_entries[] | (.value | arrays | .[] | objects) + {split: .key}"
 
 
 def _fault(scan: Scanner, hint: Text) -> Fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import os
 import re
@@ -10,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
+from suretune import typed
 from suretune.because import in_words
 from suretune.data.broken import NUL, gigantic, placed, repeated
 from suretune.data.columns import KNOWN, is_foreign_header, is_header
 from suretune.data.contents import DELIMITERS, SEPARATOR
 from suretune.data.feed import LIMIT, Feed, lines
-from suretune.data.formats import through
 from suretune.data.headers import OF_MESSAGES, is_name, is_of_messages, names_columns
 from suretune.data.refusal import Refused, shown
 from suretune.data.renames import as_pair, suggested, words_of
@@ -51,7 +52,7 @@ def csv_rows(
     if said := SEPARATOR.fullmatch(sample[0]) if sample else None:
         delimiter, sample = said[1].replace("\\t", "\t") or delimiter, sample[1:]
     if not said and (named := _below_title(feed, columns)):
-        raise Refused(_titled(sample[0], named, Origin(file, 1)))
+        raise Refused(_titled(sample[0], named, Origin(file, 1), feed.encoding))
     delimiter, quote = _dialect(sample, delimiter, columns)
     source = _Lines(feed, file, Tight(delimiter, quote))
     source.passed = bool(said)
@@ -142,24 +143,29 @@ def _below_title(feed: Feed, columns: Mapping[str, str]) -> int:
     """The line that names the columns, where what stands above it is in one cell: a title, as
     people put over a sheet. 0 where there is none."""
     text = feed.held[:LIMIT].decode(errors="ignore").replace("\0", "").replace("\r", "")
-    lines = [(n, line) for n, line in enumerate(text.split("\n")[:_SNIFFED], 1) if line.strip()]
-    for delimiter in DELIMITERS:
-        above = 0
-        for number, line in lines:
-            cells = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
-            filled = list(filter(None, cells))
-            if len(filled) > 1 and above and _all_names(filled, columns):
-                return number
-            if len(filled) > 1 or _all_names(filled, columns):
-                break
-            above += len(filled)
+    titled = False
+    for number, line in enumerate(text.split("\n")[:_SNIFFED], 1):
+        cut = [_filled(line, delimiter) for delimiter in DELIMITERS]
+        apart = [cells for cells in cut if len(cells) > 1]
+        if apart:  # whatever cuts it: an answer below may hold a table of its own
+            names = any(_all_names(cells, columns) for cells in apart)
+            return number if titled and names else 0
+        if _all_names(cut[0], columns):
+            return 0
+        titled = titled or bool(cut[0])
     return 0
+
+
+def _filled(line: str, delimiter: str) -> list[str]:
+    cells = next(csv.reader([line], delimiter=delimiter), [])
+    return [cell.strip() for cell in cells if cell.strip()]
 
 
 def _all_names(cells: list[str], columns: Mapping[str, str]) -> bool:
     """Whether cells are names of columns, a question's and an answer's among them or the only."""
     known = [cell for cell in cells if cell.lower() in KNOWN or cell in columns]
-    told = len(known) == len(cells) or bool(suggested(dict.fromkeys(cells, "")))
+    named = bool(columns) and columns.keys() <= set(cells)
+    told = named or len(known) == len(cells) or bool(suggested(dict.fromkeys(cells, "")))
     return bool(cells) and (names_columns(cells, ()) or (told and all(map(is_name, cells))))
 
 
@@ -167,9 +173,16 @@ def _titled(
     title: str,
     below: int,
     origin: Origin,
+    encoding: str,
 ) -> Fault:
     new = shlex.quote(f"{os.path.basename(origin.file).partition('.')[0]}.clean.csv")
-    command = f"{through(f'tail -n +{below}', origin.file)} > {new}"
+    command = typed.through(f"tail -n +{below}", origin.file)
+    wide = codecs.lookup(encoding).name
+    if wide.startswith(("utf-16", "utf-32")):  # a line end there is more than a byte
+        code = re.sub("-([bl]e)$", r"\1", wide)
+        command = typed.through(f"iconv -f {code} -t utf-8", origin.file)
+        command += f" | tail -n +{below} | iconv -f utf-8 -t {code}"
+    command += f" > {new}"
     return Fault(
         "unknown-shape",
         origin,

@@ -27,9 +27,10 @@ SECRET = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
 # What a sheet's file cannot hold as it is: control characters, halves of a pair, and `_` before
-# such a text. Programs that read .xlsx without Excel leave it so.
+# such a text. Programs that read .xlsx without Excel leave it so. `_x0020_` is none of them:
+# SharePoint calls fields so.
 ESCAPED = re.compile(
-    "_x(?:00[01][0-9A-F]|00(?:20|5F|7F|A0)|FEFF|FFF[EF]|D[89A-F][0-9A-F]{2})_", re.IGNORECASE
+    "_x(?:00[01][0-9A-F]|00(?:5F|7F)|FEFF|FFF[EF]|D[89A-F][0-9A-F]{2})_", re.IGNORECASE
 )
 MASKED = 4  # different characters; `sk-xxxx...` is an example, not a secret
 

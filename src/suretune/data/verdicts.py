@@ -84,7 +84,14 @@ _LAST = frozenset(  # yes: of several answers only the last is learned
     )
 )
 _LISTS = ("weights", "loss_weights", "loss_masks", "loss_scales", "turn_weights")
-_NAMES = _GOOD | _BAD | _LAST | {*_STATES, *_REVIEWS, *_LISTS}
+_SAID = _GOOD | _BAD
+_NAMES = _SAID | _LAST | {*_STATES, *_REVIEWS, *_LISTS}
+
+
+def is_verdict(key: str) -> bool:
+    """Whether a field, by its name, says whether its row is to be learned: nobody passes that
+    over, whatever it says."""
+    return folded(key) in _SAID
 
 
 def refuse_verdict(

@@ -19,8 +19,22 @@ D006 unknown-shape：这条记录不属于 suretune 认识的任何一种格式�
 `text`。`input` 和 `system` 可以没有。
 """
 
-from suretune.guards.guard import Guard, for_fault
+from suretune.guards.guard import EMPTY, Guard, Values, filled, for_fault, written
 from suretune.types import Fault, Text
+
+LOOK = Text(
+    "Then look again with `suretune check --dataset {file}`.",
+    "改好后用 `suretune check --dataset {file}` 再检查一遍。",
+)
+
+
+def check(fault: Fault) -> Values | None:
+    values = for_fault("unknown-shape")(fault)
+    if values is None:
+        return None
+    look = filled(LOOK, values)
+    return {**values, "look": EMPTY if written(fault.hint) else look}  # the copy is what is read
+
 
 GUARD = Guard(
     code="D006",
@@ -28,7 +42,7 @@ GUARD = Guard(
     title=Text("shape of record not known", "不认识的数据格式"),
     stops=True,
     facts=Fault,
-    check=for_fault("unknown-shape"),
+    check=check,
     what=Text(
         "{where} has no shape that suretune knows; what it holds is: {found}",
         "{where} 不是 suretune 认识的格式，里面是：{found}",
@@ -38,7 +52,7 @@ GUARD = Guard(
         "靠猜，可能会让模型学问题而不是学回答。",
     ),
     fix=Text(
-        "{hint} Then look again with `suretune check --dataset {file}`.",
-        "{hint}改好后用 `suretune check --dataset {file}` 再检查一遍。",
+        "{hint} {look}",
+        "{hint}{look}",
     ),
 )

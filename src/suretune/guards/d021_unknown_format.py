@@ -16,13 +16,14 @@ D021 unknown-format：suretune 读不了这种格式的数据文件。
 怎么改：存成 JSON Lines：每行一条记录，文件名以 `.jsonl` 结尾。
 """
 
-from suretune.guards.guard import Guard, Values, for_fault
+from suretune.guards.guard import Guard, Values, for_fault, written
 from suretune.types import Fault, Text
 
 
 def check(fault: Fault) -> Values | None:
     values = for_fault("unknown-format")(fault)
-    return values and {**values, "flag": fault.flag}
+    file = written(fault.hint) or "rows.jsonl"
+    return values and {**values, "flag": fault.flag, "file": file}
 
 
 GUARD = Guard(
@@ -37,7 +38,7 @@ GUARD = Guard(
         "Read as text, it would give rows that mean nothing.", "硬当文本读，得到的数据毫无意义。"
     ),
     fix=Text(
-        "{hint} Save it as JSON Lines, one record on each line: `{flag} rows.jsonl`.",
-        "{hint}存成 JSON Lines，每行一条记录：`{flag} rows.jsonl`。",
+        "{hint} Save it as JSON Lines, one record on each line: `{flag} {file}`.",
+        "{hint}存成 JSON Lines，每行一条记录：`{flag} {file}`。",
     ),
 )

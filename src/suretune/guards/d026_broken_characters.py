@@ -30,7 +30,7 @@ from suretune.types import Text
 SCRIPT = (
     r"s/_x005[fF]_/\x01/g"
     r"; s/_x(000[dD]|[dD][89a-fA-F][0-9a-fA-F]{2}|[fF]{3}[eEfF]|[fF][eE][fF]{2})_//g"
-    r"; s/_x00([01][0-9a-fA-F]|20|7[fF]|[aA]0)_/ /g; s/\x01/_/g"
+    r"; s/_x00([01][0-9a-fA-F]|7[fF])_/ /g; s/\x01/_/g"
 )
 EXPORT = Text(
     "Export those rows anew; a file in another encoding is read with `--encoding gb18030`.",

@@ -346,7 +346,10 @@ def file_of(row: str) -> str:
     return re.sub(r":\d+(\[\d+\])?$", "", row)
 
 
-UNPACKED = {".gz": "gzip -dc", ".zst": "zstd -dc"}
+def written(hint: Text | None) -> str:
+    """The file that an advised command writes; empty where it writes none."""
+    found = re.search("> ([^`>]+)`", hint.en) if hint else None
+    return found[1] if found else ""
 
 
 def rewritten(file: str, script: str) -> str:
@@ -355,15 +358,14 @@ def rewritten(file: str, script: str) -> str:
     In the locale C, so that bytes of the script are bytes. The copy is called after the file: by a
     name of its own a copy that has to be changed once more would be read and emptied at once.
     """
-    unpack = UNPACKED.get(PurePath(file).suffix.lower())
-    plain = PurePath(PurePath(file).stem if unpack else file)
+    packed = PurePath(file).suffix.lower() in typed.UNPACKS
+    plain = PurePath(PurePath(file).stem if packed else file)
     kind = plain.suffix.lower()
     if kind in (".parquet", ".arrow"):
         return ""
     sed = f"LC_ALL=C sed -E {shlex.quote(script)}"
     new = f"> {shlex.quote(plain.stem + '.clean' + (kind or '.jsonl'))}"
-    path = typed.path(file)
-    return f"{unpack} {path} | {sed} {new}" if unpack else f"{sed} {path} {new}"
+    return f"{typed.through(sed, file)} {new}"
 
 
 def longer(facts: DataFacts) -> Text:

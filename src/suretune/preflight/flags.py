@@ -311,7 +311,7 @@ def flags_without_effect(
     columns = parse_columns(data.columns)
     there = sorted(found.named)[:12]
     for name, known in _named(columns):
-        if name not in found.named and not apart:
+        if there and name not in found.named and not apart:
             yield FlagFacts(
                 "no-effect",
                 "--columns",
