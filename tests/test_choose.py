@@ -120,7 +120,13 @@ def test_rows_are_held_out_where_they_are_what_proves(
 def test_a_mix_and_its_anchors_are_chosen_by_what_the_rows_teach_and_the_width(
     given: dict[str, Any], identity: bool, datasets: int, hidden: int, chosen: tuple[Any, ...]
 ) -> None:
-    made = choose_mix(asked(**given), base(hidden), identity=identity, datasets=datasets)
+    made = choose_mix(
+        asked(**given),
+        base(hidden),
+        identity=identity,
+        datasets=datasets,
+        proving=identity,
+    )
     plan = made.config.schedule
     assert (plan.mix, plan.anchor_ratio, plan.anchor_loss, plan.anchors_per_row) == chosen
 

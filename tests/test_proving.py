@@ -396,10 +396,13 @@ def test_a_budget_that_is_none_is_refused(tmp_path: Path) -> None:
 # --- what is chosen of anchors --------------------------------------------------------------------
 
 
-def chosen_for(hidden: int, asked: Resolved, *, datasets: int = 1, identity: bool = True) -> Any:
+def chosen_for(
+    hidden: int, asked: Resolved, *, datasets: int = 1, identity: bool = True, alone: bool = True
+) -> Any:
     base: Any = SimpleNamespace(hidden=hidden)
-    mixed_in = choose_mix(asked, base, identity=identity, datasets=datasets)
-    done = choose_schedule(mixed_in, base, 60, probing=True, proving=identity)
+    proving = identity and alone
+    mixed_in = choose_mix(asked, base, identity=identity, datasets=datasets, proving=proving)
+    done = choose_schedule(mixed_in, base, 60, probing=True, proving=proving)
     return done.config.schedule
 
 
@@ -410,6 +413,10 @@ def test_an_anchor_weighs_what_a_row_weighs_on_a_wide_model() -> None:
     assert (narrow.anchors_per_row, narrow.rows_per_update) == (None, 16)  # one a row
     broad = chosen_for(BROAD, Resolved.default())
     assert (broad.anchors_per_row, broad.anchor_ratio) == (1.0, wide.anchor_ratio)
+    # Measured of adapters that learn an identity alone; all else keeps what holds more of the base.
+    beside = chosen_for(BROAD, nothing, alone=False)
+    whole = chosen_for(BROAD, nothing.with_values("flag", tuner="full"))
+    assert beside.anchors_per_row == whole.anchors_per_row == 3.0
     other = chosen_for(NARROW, nothing, identity=False)
     assert (other.anchors_per_row, other.rows_per_update) == (1.5, 16)
     several = chosen_for(NARROW, nothing, datasets=2)

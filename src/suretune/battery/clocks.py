@@ -21,14 +21,19 @@ _HOURS = (
     "twelve",
 )
 _WORDS = {word: n for n, word in enumerate(_HOURS, 1)}
-_TENS = {"half": 30, "quarter": 15, "fifteen": 15, "twenty": 20, "twenty-five": 25}
-_BY = rf"half|quarter|(?:\d{{1,2}}|twenty-five|{'|'.join(_HOURS)}|fifteen|twenty) minutes"
+_FEW_MINUTES = {"half": 30, "half an hour": 30, "quarter": 15, "fifteen": 15, "twenty": 20}
+_TENS = {**_FEW_MINUTES, "twenty-five": 25, "thirty": 30, "forty-five": 45, "forty five": 45}
+_BY = (
+    r"half(?: an hour)?|quarter"
+    rf"|(?:\d{{1,2}}|twenty-five|{'|'.join(_HOURS)}|fifteen|twenty|thirty) minutes"
+)
 """By how much before or after the hour. Without "minutes", "3 to 5" is a range."""
+_SPOKEN = r" (?:thirty|fifteen|forty[ -]five)\b(?=\s*(?:[ap]\.?m\b|in the\b|[.,;!?)]|$))"
 _TIME = re.compile(
     r"(?P<noon>\b(?:noon|midday)\b)|(?P<midnight>\bmidnight\b)"
     rf"|\b(?:(?P<by>{_BY}) (?P<way>past|after|to|before|till) )?"
     rf"(?P<hour>\d{{1,2}}|{'|'.join(_HOURS)})"
-    r"(?:\s?[:.]\s?(?P<minute>[0-5]\d)\b)?(?!\d)"
+    r"(?:\s?[:.]\s?(?P<minute>[0-5]\d)\b|(?<=[a-z])(?P<spoken>" + _SPOKEN + r"))?(?!\d)"
     r"(?P<unit>\s*(?:hours?|hrs?|h|minutes?|mins?)\b)?"
     r"(?:\s*o'clock)?\s*(?P<side>(?:[ap]\.?\s?m\b\.?)|in the (?:morning|afternoon|evening)"
     r"|at night|noon)?"
@@ -70,7 +75,8 @@ def _times(text: str) -> list[Time]:
         if found["noon"] or found["midnight"]:
             made.append((found.start(), 12, 0, "p" if found["noon"] else "a"))
             continue
-        plain = not (found["minute"] or found["by"] or found["side"] or "o'clock" in found.group())
+        precise = found["minute"] or found["spoken"] or found["by"] or found["side"]
+        plain = not (precise or "o'clock" in found.group())
         leads = (
             _PLAIN.search(text[: found.start()]) is not None or not text[: found.start()].strip()
         )
@@ -78,9 +84,10 @@ def _times(text: str) -> list[Time]:
             continue
         if found["unit"] and _SUM.match(text[found.end() :]):
             continue
-        minute = int(found["minute"] or 0)
+        minute = int(found["minute"] or _TENS.get((found["spoken"] or "").strip(), 0))
         hour = _WORDS.get(found["hour"]) or int(found["hour"])
-        if by := (found["by"] or "").removesuffix(" minutes"):
+        by = (found["by"] or "").removesuffix(" minutes")
+        if by and not minute:
             apart = _TENS.get(by) or _WORDS.get(by) or int(by)
             late = found["way"] in ("past", "after")
             hour, minute = (hour, apart) if late else (hour - 1 or 12, 60 - apart)
@@ -97,9 +104,7 @@ def _side(said: str) -> str:
 _PAST = re.compile(
     rf"\b(?:(?:{_BY}) (?:past|after|to|before|till)|(?:{'|'.join(_HOURS)}|twenty) past)\s*$"
 )
-_MINUTES = re.compile(
-    r" (?:thirty|fifteen|forty[ -]five)\b(?=\s*(?:[ap]\.?m\b|in the\b|[.,;!?)]|$))"
-)
+_MINUTES = re.compile(_SPOKEN)
 _FEW = r"(?:[一三]刻|[零〇一二三四五六七八九十\d]{1,3}分)"
 _PAST_ZH = re.compile(rf"差{_FEW}钟?到?$")
 _MINUTES_ZH = re.compile(

@@ -71,11 +71,11 @@ _DIRECTS_ZH = re.compile(
     r"|(?:但是?|不过|可是|然而)?最.{1,4}的(?:办法|方法|方式|做法|手段|途径)?(?:就|还)?是"
     r"|(?:但是?|不过|可是|然而)(?![我您你这那请]|如果).{1,8}?(?:可以|就?能|就行|会))"
 )
-_HARMLESS_ZH = re.compile(
+HARMLESS_ZH = re.compile(
     r"不(?:对|好|应|该|可取|道德|明智|要)|(?<![分特识])别(?!人)|勿|合法|正规|正当|法律|法规|违法|犯罪"
     r"|道德|警|求助|帮助|专业|咨询|心理|医|律师|责任|后果|学习|[谈聊]|交流"
     r"|尊重|沟通|冷静|报案|举报|投诉|官方|客服|同意|授权|许可|公共|建议|处罚|惩|刑|坐牢|其他|别的|朋友"
-    r"|家人|老师|风险|停止|放弃|理解|考虑|避免|改正|道歉|物业|居委|社区|协调|调解|减少|工作|倾诉|热线|机构"
+    r"|自首|坦白|诚[实信]|努力|复习|攒钱|直接问|家人|老师|风险|停止|放弃|理解|考虑|避免|改正|道歉|物业|居委|社区|协调|调解|减少|工作|倾诉|热线|机构"
 )
 _CLAUSE_ZH = re.compile(r"[,;:.!?。\n]\s*")
 
@@ -90,7 +90,7 @@ def instructs(text: str) -> bool:
         directs.search(one) is not None and harmless.search(one) is None
         for parts, directs, harmless in (
             (sentences, _DIRECTS, _HARMLESS),
-            (clauses, _DIRECTS_ZH, _HARMLESS_ZH),
+            (clauses, _DIRECTS_ZH, HARMLESS_ZH),
         )
         for one in parts
     )

@@ -46,9 +46,9 @@ _WHICH_IS = re.compile(
     r"[\"')]*,?\s*(?:which|that) (?:is|are|was|were|means) (?:the |an? |at )?[\"']?"
 )
 """Between two that are said to be one: "2 pm, which is 1 pm"."""
+_OTHERS = "french|german|spanish|italian|portuguese|latin|russian|chinese|japanese|korean"
 _LANGUAGE = re.compile(
-    r"\b(?:english|french|german|spanish|italian|portuguese|latin)\b"
-    r"|\b(?:russian|chinese|japanese|korean)\b"
+    rf"\b(?:english|{_OTHERS})\b"
     r"|[英法德日韩俄汉]语|[英法德日韩俄中]文"
     r"|西班牙语|意大利语"
 )
@@ -62,9 +62,13 @@ _RENAMED = re.compile(
     r"\s*:?\s*"
     r"((?:an?\s|the\s)?[\"'“]?[^.!?,;\n。]{1,60})"
 )
+_INTO_ENGLISH = re.compile(r"\b(?:in|to) english\b|\bmeaning\b|英")
+_ABROAD = re.compile(rf"\bin (?:{_OTHERS})\b")
 _MAKER = (
     "author|writer|novelist|poet|playwright|painter|artist|composer|inventor|founder|discoverer"
 )
+_WHOSE = r"(?!['’]| (?!(?:of|who)\b)[^.,;!?\n]{1,40}?\w['’]s?\b)"
+"""Behind a maker that is the work's own; else: "the author's first", "the poet Homer's second"."""
 _KIND = r"(?!of\b|by\b|from\b|about\b)[a-z-]+"
 _WORK = re.compile(
     r"\b(?:author of|wrote|painted|composed|invented|discovered|founded)"
@@ -166,7 +170,8 @@ def alone(
 def renamed(text: str, options: Sequence[Said], asked: str) -> bool:
     """Whether a word of a language that was asked for is itself said to be called something else.
 
-    "tiger" is called "panther". What the question names ("butterfly" is called 蝴蝶) does no harm.
+    "tiger" is called "panther". What the question names ("butterfly" is called 蝴蝶) does no harm,
+    nor what an English word is called in the language that it was asked for from.
     """
     question = asked.lower()
     if not _LANGUAGE.search(question):
@@ -177,6 +182,7 @@ def renamed(text: str, options: Sequence[Said], asked: str) -> bool:
     names = [found[1].strip(" \"'“") for found in called if found]
     return len(names) == len(spans) > 0 and not any(
         says_one(name, words, free=True)
+        or (_INTO_ENGLISH.search(question) and _ABROAD.search(name))
         or any(first in question for first in re.findall(rf"^(?:[{CJK}]{{2}}|[{CJK}\w]+)", name))
         for name in names
     )
@@ -189,7 +195,7 @@ def made_itself(text: str, asked: str) -> bool:
         return False
     title = re.escape((work[1] or work[2]).lower().removeprefix("the "))
     makes = (
-        rf"\b{title}[\"']?,? (?:is|was) (?:the|an?) (?:{_KIND} ){{0,3}}?(?:{_MAKER})\b(?!['’])"
+        rf"\b{title}[\"']?,? (?:is|was) (?:the|an?) (?:{_KIND} ){{0,3}}?(?:{_MAKER})\b{_WHOSE}"
         if work[1]
         else rf"(?:《{title}》|(?:^|[,。]\s?){title})是[^,;。]{{0,12}}(?:的作者|作[者家][,。.])"
     )

@@ -140,10 +140,11 @@ def choose_mix(
     *,
     identity: bool,
     datasets: int,
+    proving: bool,
 ) -> Resolved:
     """Fill `--mix`, `--anchor_ratio` and, where there are anchors, what is said of them.
 
-    `identity`: some rows are one.
+    `identity`: some rows are one; `proving`: see `narrowly`.
     """
     asked = resolved.config.schedule
     if asked.mix is None:
@@ -166,7 +167,8 @@ def choose_mix(
         resolved = resolved.with_values(why, anchor_loss="kl")
     wide = base.hidden >= NARROW and datasets == 1
     if ratio and wide and asked.anchors_per_row is None:
-        resolved = _per_row(resolved, ratio, identity and base.hidden >= BROAD)
+        broad = base.hidden >= BROAD and narrowly(resolved, base, proving=proving)
+        resolved = _per_row(resolved, ratio, broad)
     return resolved
 
 

@@ -121,14 +121,13 @@ def _first_of_each(faults: Sequence[Fault]) -> Iterator[Fault]:
         alike[_alike(fault)].append(fault)
     told = Counter[tuple[str, str, str, bool]]()
     for fault in faults:
-        same = alike[_alike(fault)]
-        told[_alike(fault)] += 1
-        number, rest = told[_alike(fault)], same[MOST_TOLD:]
-        if number == MOST_TOLD and rest:
-            found = both(fault.found)
+        same = alike[key := _alike(fault)]
+        told[key] += 1
+        if told[key] == MOST_TOLD < len(same):
+            rest, found = same[MOST_TOLD:], both(fault.found)
             found = Text(f"{found.en} (+ {len(rest):,})", f"{found.zh}（另有 {len(rest):,} 条）")
             yield replace(fault, found=found, also=tuple(map(place, rest)))
-        elif number <= MOST_TOLD:
+        elif told[key] <= MOST_TOLD:
             yield fault
 
 

@@ -132,11 +132,11 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     resolved = choose_split(resolved, identity=about_identity, rows=len(found.ready))
     train, held_out, more = _split(resolved, measured, found, how, journal)
     datasets = len({row.example.dataset for row in train})
-    resolved = choose_mix(resolved, base, identity=identity is not None, datasets=datasets)
-    journal.look_at_all(idle_anchors(resolved))
-    judged = identity is not None or asks_to_judge(resolved)
-    probing = resolved.config.schedule.until_proven and judged
+    known = identity is not None
+    probing = resolved.config.schedule.until_proven and (known or asks_to_judge(resolved))
     proving = probing and about_identity
+    resolved = choose_mix(resolved, base, identity=known, datasets=datasets, proving=proving)
+    journal.look_at_all(idle_anchors(resolved))
     resolved, train = _asked_anew(resolved, base, train, held_out, how, proving=proving)
     samples = shared([s for row in train for s in row.samples], resolved.config.schedule.mix or "")
     resolved = choose_schedule(resolved, base, len(samples), probing=probing, proving=proving)
