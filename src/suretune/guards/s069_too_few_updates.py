@@ -65,7 +65,7 @@ GUARD = Guard(
         "80 次更新、每次 8 行的 40 次训练有 39 次通过。",
     ),
     fix=Text(
-        "Leave out {out}: they are then chosen.",
+        "Leave out {out}: suretune chooses then.",
         "去掉 {out}，由 suretune 选择。",
     ),
 )
