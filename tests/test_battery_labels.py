@@ -52,6 +52,11 @@ with a list of what not to do.
 such reader and judged once the above was mended, with nothing mended since: they differ on 8 (2.0
 to 7.7 %), 5 accepted and 3 refused.
 
+**prompted**: what it answers, greedily, under the prompt that the command of `init identity` gives.
+137 English and 163 Chinese answers are other ones than without it: all of them were read, by two
+more readers, once the above was mended, and nothing was mended since. They differ on 6 and 6 of
+these; with the answers that are the same, labelled before, on 8 of 427 and 6 of 425: 1.9 and 1.4 %.
+
 What the figures are worth: of the samples before, no reader was new to the battery. The hard
 sample's had mended checks and labelled like answers before. The greedy sample's had read labels of
 the hard one, to keep its measure, and before the Chinese sheet also where that sample and the
@@ -86,7 +91,7 @@ class Figures(NamedTuple):
 
 
 HARD, GREEDY, REST = "hard", "greedy", "rest"
-CODER, CODER2, DRAWN = "coder", "coder2", "drawn"
+CODER, CODER2, DRAWN, PROMPTED = "coder", "coder2", "drawn", "prompted"
 EVEN = (GREEDY, CODER, CODER2, DRAWN)  # drawn in proportion to the categories
 PUBLISHED = {
     (HARD, "en"): Figures(
@@ -148,6 +153,18 @@ PUBLISHED = {
         accepted=5,
         refused=3,
         right=136,
+    ),
+    (PROMPTED, "en"): Figures(
+        labels=427,
+        accepted=4,
+        refused=4,
+        right=347,
+    ),
+    (PROMPTED, "zh"): Figures(
+        labels=425,
+        accepted=3,
+        refused=3,
+        right=297,
     ),
 }
 
