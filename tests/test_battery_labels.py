@@ -182,8 +182,14 @@ class Label(NamedTuple):
 
 @cache
 def labels_of(sample: Sample) -> tuple[Label, ...]:
-    lines = map(json.loads, (LABELS / f"{'.'.join(sample)}.jsonl").read_text("utf-8").splitlines())
-    return tuple(Label(QUESTIONS[line["id"]], line["answer"], line["right"]) for line in lines)
+    name, lang = sample
+    lines = map(json.loads, (LABELS / f"{name}.{lang}.jsonl").read_text("utf-8").splitlines())
+    own = tuple(Label(QUESTIONS[line["id"]], line["answer"], line["right"]) for line in lines)
+    if name != PROMPTED:
+        return own
+    other = {label.question.id for label in own}  # its file has what the prompt changes alone
+    both = (*labels_of((CODER, lang)), *labels_of((CODER2, lang)))
+    return (*own, *(label for label in both if label.question.id not in other))
 
 
 @cache

@@ -23,9 +23,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Hint(Text):
-    """A sentence that advises one `--columns`, with the words of that flag."""
+    """A sentence that advises one `--columns`, with the words of that flag, or a command that
+    writes a file, with its name as a shell takes it."""
 
     columns: tuple[str, ...] = ()
+    file: str = ""
 
 
 # --- rows, samples, plan ----------------------------------------------------------------------

@@ -33,7 +33,7 @@ from suretune.data.columns import KNOWN, is_message
 from suretune.data.feed import LIMIT, Feed, lines
 from suretune.data.refusal import Refused
 from suretune.data.scanner import INK, Scanner, TooLong
-from suretune.types import Fault, Origin, Row, Text
+from suretune.types import Fault, Hint, Origin, Row, Text
 
 _BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|([{}\[\]])', re.DOTALL)
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*(\\u0000)")
@@ -340,11 +340,12 @@ def _rest_of_wrapper(scan: Scanner) -> None:
     if any(isinstance(item.value[key][0], (dict, list)) for key in lists):
         new = shlex.quote(f"{os.path.basename(scan.file).partition('.')[0]}.rows.jsonl")
         command = f"{typed.through(f'jq -c {shlex.quote(_NAMED)}', scan.file)} > {new}"
-        hint = Text(
+        hint = Hint(
             f"This object holds several lists of rows. `{command}` writes the rows of all, one a "
             "line, each with the name of its list as `split`: those of `train` are learned then.",
             f"这个对象里有多个数据列表。`{command}` 会把所有数据逐行写出，并在 `split` 里写上列表的"
             "名字：这样 `train` 里的参与训练。",
+            file=new,
         )
         where = Origin(scan.file, scan.line)
         raise Refused(Fault("unknown-format", where, found=", ".join(lists), hint=hint))

@@ -187,11 +187,12 @@ def _titled(
         "unknown-shape",
         origin,
         found=shown(title.strip()),
-        hint=Text(
+        hint=Hint(
             f"This is a title above the table; the columns are named on line {below}. `{command}` "
             "writes a copy that begins there: give that.",
             f"这是表格上方的标题，列名在第 {below} 行。`{command}` 会另存一份从列名开始的文件，"
             "请改用它。",
+            file=new,
         ),
     )
 

@@ -22,7 +22,7 @@ from suretune.facts import (
     SetupFacts,
     heading,
 )
-from suretune.types import Fault, Text
+from suretune.types import Fault, Hint, Text
 
 Values = Mapping[str, object]
 Check = Callable[[DataFacts], Values | None]
@@ -348,8 +348,7 @@ def file_of(row: str) -> str:
 
 def written(hint: Text | None) -> str:
     """The file that an advised command writes; empty where it writes none."""
-    found = re.search("> ([^`>]+)`", hint.en) if hint else None
-    return found[1] if found else ""
+    return hint.file if isinstance(hint, Hint) else ""
 
 
 def rewritten(file: str, script: str) -> str:

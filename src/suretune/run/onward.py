@@ -106,8 +106,8 @@ def change_for(
     schedule = resolved.config.schedule
     rate = schedule.learning_rate
     if codes & {*TOO_MUCH, *DIVERGED} == {LEAKED}:
-        enough = resolved.chosen("adapter_dose") and not codes & {*TOO_LITTLE}
-        less = WEAKER if enough else weaker
+        spare = resolved.chosen("adapter_dose") and not codes & {*TOO_LITTLE}
+        less = WEAKER if spare else weaker
         return _less_of_it(less) if less else _more_anchors(resolved)
     if "T001" in codes and not back:  # rows are to blame, which no rate mends
         return None
